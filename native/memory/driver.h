@@ -1,0 +1,107 @@
+// The one seam between the memory managers and a device: reserve, create, map, unmap, release,
+// zero, copy, events. Everything above works on any driver; a CUDA (or HIP) driver slots in by
+// implementing this class.
+//
+// Words: a *page* is one physical allocation of one size class, named by a PageHandle; a *range* is
+// virtual addresses inside a reservation. Calls on disjoint pages and ranges may run at the same
+// time from several threads. A call that fails changes nothing and leaves the failed driver call's
+// name and code in its Status.
+#ifndef VATTENTION_NATIVE_MEMORY_DRIVER_H_
+#define VATTENTION_NATIVE_MEMORY_DRIVER_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "vattention/device.h"
+
+namespace vattention {
+
+// CUDA: a CUmemGenericAllocationHandle. Host: the byte offset in the arena, so that pages at
+// adjacent offsets mapped at adjacent addresses merge into one mapping.
+using PageHandle = uint64_t;
+inline constexpr PageHandle kNoPage = ~PageHandle{0};
+
+// A status with what a user needs to act on it.
+struct DriverStatus {
+  vattn_status status = VATTN_OK;
+  const char* call = "";  // static string: "fallocate", "cuMemCreate"
+  int64_t code = 0;       // errno or CUresult
+  bool ok() const { return status == VATTN_OK; }
+};
+
+// What may be mapped where, known before the first call.
+struct DriverLimits {
+  std::vector<uint64_t> page_classes;  // default size classes, ascending
+  uint64_t granularity = 0;            // page classes and map addresses are multiples of it
+  uint64_t memory_bytes = 0;           // most that could ever be created: RAM, cgroup, device
+  uint64_t mapping_budget = 0;         // live mappings the process should stay below
+  uint64_t max_reservation = 0;        // address space
+  bool run_mapping = false;            // cost is per call, not per page: adjacent handles merge
+  bool remap_under_readers = false;    // a mapped range may be replaced while it is being read
+};
+
+// One physical page in a call to Map.
+struct PagePiece {
+  PageHandle handle;
+  uint64_t bytes;  // its size class
+};
+
+// A point in the order of a stream. Owned by the driver that made it.
+class DriverEvent {
+ public:
+  virtual ~DriverEvent() = default;
+  // True once everything submitted to the stream before Record has completed. Never blocks.
+  virtual bool Done() = 0;
+};
+
+class Driver {
+ public:
+  virtual ~Driver() = default;
+
+  virtual const char* name() const = 0;
+  virtual const DriverLimits& limits() const = 0;
+  // Bytes that could be created right now (cgroup and device pressure included).
+  virtual uint64_t AvailableBytes() = 0;
+
+  // `bytes` of address space, aligned to the largest page class; no memory behind it.
+  virtual DriverStatus Reserve(uint64_t bytes, uintptr_t* address) = 0;
+  virtual DriverStatus FreeReservation(uintptr_t address, uint64_t bytes) = 0;
+
+  // Appends `count` new zero-filled pages of one class to *handles, all or none. `after` is the
+  // page that the first should follow (kNoPage: anywhere): a hint for merging.
+  // VATTN_OUT_OF_MEMORY when the device has no more.
+  virtual DriverStatus Create(uint64_t page_bytes, int count, PageHandle after,
+                              std::vector<PageHandle>* handles) = 0;
+  // The page must not be mapped anywhere. Its memory goes back to the system.
+  virtual DriverStatus Release(PageHandle handle, uint64_t page_bytes) = 0;
+
+  // Maps pages one after the other from `address` on, all or none, readable and writable (or
+  // read-only). The range must be inside a reservation; on drivers with remap_under_readers it may
+  // be mapped already and is then replaced. The same page may be mapped at any number of addresses.
+  virtual DriverStatus Map(uintptr_t address, std::span<const PagePiece> pages,
+                           bool read_only) = 0;
+  // Unmaps whole pages that were mapped before; the range stays reserved.
+  virtual DriverStatus Unmap(uintptr_t address, uint64_t bytes) = 0;
+
+  // On the cache's own stream; on the host done when the call returns. Mapped memory only.
+  virtual DriverStatus Zero(uintptr_t address, uint64_t bytes) = 0;
+  virtual DriverStatus Copy(uintptr_t to, uintptr_t from, uint64_t bytes) = 0;
+
+  // Order between the caller's streams and the cache's own.
+  virtual DriverStatus Record(vattn_stream stream, std::unique_ptr<DriverEvent>* event) = 0;
+  // `stream` waits for what Zero and Copy have been asked to do so far.
+  virtual DriverStatus MakeStreamWait(vattn_stream stream) = 0;
+  // The cache's own stream waits for `event`, before a Zero or Copy that depends on it.
+  virtual DriverStatus WaitFor(DriverEvent* event) = 0;
+};
+
+// memfd + mmap. `cgroup_root` is where memory limits are read (nullptr: the system's).
+std::unique_ptr<Driver> MakeHostDriver(const char* cgroup_root, DriverStatus* status);
+
+}  // namespace vattention
+
+#endif  // VATTENTION_NATIVE_MEMORY_DRIVER_H_
