@@ -1,0 +1,37 @@
+# vattention_add_addon(<name> SOURCES ... LIBRARIES ...)
+#
+# The Node-API addon of the package whose CMakeLists.txt calls it: addon.node, left in the package's
+# own folder, where the loader looks first. `name` is the package's folder name. Built by cmake-js,
+# which passes the paths of the Node-API headers.
+include_guard(GLOBAL)
+include("${CMAKE_CURRENT_LIST_DIR}/VattentionOptions.cmake")
+
+function(vattention_add_addon name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;LIBRARIES")
+  if(NOT CMAKE_JS_INC)
+    message(FATAL_ERROR "Build addons with `npx nx run @vattention/${name}:build:native`.")
+  endif()
+  find_package(Threads REQUIRED)
+  file(READ "${CMAKE_CURRENT_SOURCE_DIR}/package.json" manifest)
+  string(JSON version GET "${manifest}" version)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS
+    "${CMAKE_CURRENT_SOURCE_DIR}/package.json")
+
+  add_library(addon MODULE ${arg_SOURCES} ${CMAKE_JS_SRC})
+  set_target_properties(addon PROPERTIES
+    PREFIX "" SUFFIX ".node"
+    LIBRARY_OUTPUT_DIRECTORY "${CMAKE_CURRENT_SOURCE_DIR}"
+    INSTALL_RPATH "$ORIGIN" BUILD_WITH_INSTALL_RPATH ON)
+  target_compile_definitions(addon PRIVATE
+    NAPI_VERSION=8 NODE_ADDON_API_CPP_EXCEPTIONS_ALL "VATTN_PACKAGE_VERSION=\"${version}\"")
+  target_include_directories(addon SYSTEM PRIVATE ${CMAKE_JS_INC})
+  target_link_libraries(addon PRIVATE
+    ${CMAKE_JS_LIB} vattention_include vattention_warnings Threads::Threads ${arg_LIBRARIES})
+  if(APPLE)
+    target_link_options(addon PRIVATE -undefined dynamic_lookup)
+  else()
+    # A worker that ends unmaps what only it has loaded, while threads of ours or of OpenMP may
+    # still be inside. An addon once loaded therefore stays.
+    target_link_options(addon PRIVATE -Wl,-z,nodelete)
+  endif()
+endfunction()

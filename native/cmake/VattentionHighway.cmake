@@ -1,0 +1,25 @@
+# vattention_use_highway(): defines the target `hwy` (Google Highway, static, SYSTEM includes) from
+# the sources that scripts/bootstrap.mjs put into the cache folder.
+include_guard(GLOBAL)
+
+function(vattention_use_highway)
+  if(TARGET hwy)
+    return()
+  endif()
+  set(source "$ENV{VATTENTION_HIGHWAY_DIR}")
+  if(NOT EXISTS "${source}/CMakeLists.txt")
+    message(FATAL_ERROR "VATTENTION_HIGHWAY_DIR (\"${source}\") holds no Highway sources. "
+      "Build through npm, which fetches them: npm run bootstrap.")
+  endif()
+  set(BUILD_SHARED_LIBS OFF)
+  set(BUILD_TESTING OFF)
+  set(HWY_ENABLE_TESTS OFF CACHE BOOL "" FORCE)
+  set(HWY_ENABLE_CONTRIB OFF CACHE BOOL "" FORCE)
+  set(HWY_ENABLE_EXAMPLES OFF CACHE BOOL "" FORCE)
+  set(HWY_ENABLE_INSTALL OFF CACHE BOOL "" FORCE)
+  set(HWY_FORCE_STATIC_LIBS ON CACHE BOOL "" FORCE)
+  set(HWY_WARNINGS_ARE_ERRORS OFF CACHE BOOL "" FORCE)
+  add_subdirectory("${source}" "${CMAKE_BINARY_DIR}/highway" EXCLUDE_FROM_ALL)
+  get_target_property(includes hwy INTERFACE_INCLUDE_DIRECTORIES)
+  set_target_properties(hwy PROPERTIES INTERFACE_SYSTEM_INCLUDE_DIRECTORIES "${includes}")
+endfunction()

@@ -1,0 +1,70 @@
+# What every native target of this repository is compiled with.
+#
+#   vattention_warnings  interface target: warnings, and warnings are errors. For our code only.
+#   vattention_include   interface target: the C ABI (native/include) and native/ itself, so that
+#                        sources say "vattention/status.h" and "memory/driver.h".
+#   VATTN_SANITIZE       "address", "undefined", "thread", or "address,undefined": the whole build,
+#                        dependencies included, is instrumented.
+#   vattention_use_library(memory|paged|attention/cpu|ops/cpu)
+#                        adds a library folder of native/ to this build, once.
+include_guard(GLOBAL)
+
+set(VATTENTION_NATIVE_DIR "${CMAKE_CURRENT_LIST_DIR}/..")
+cmake_path(NORMAL_PATH VATTENTION_NATIVE_DIR)
+list(APPEND CMAKE_MODULE_PATH "${CMAKE_CURRENT_LIST_DIR}")
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON) # static libraries end up in addons
+set(CMAKE_CXX_VISIBILITY_PRESET hidden) # only the Node-API entry point leaves an addon
+set(CMAKE_VISIBILITY_INLINES_HIDDEN ON)
+# Distribution machines differ from the build machine: never -march=native. Kernels dispatch.
+set(CMAKE_CXX_FLAGS_RELEASE "-O3 -DNDEBUG")
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release)
+endif()
+
+set(VATTN_SANITIZE "" CACHE STRING "Sanitizers, separated by commas: address, undefined, thread")
+if(VATTN_SANITIZE)
+  add_compile_options(-fsanitize=${VATTN_SANITIZE} -fno-omit-frame-pointer -g)
+  add_link_options(-fsanitize=${VATTN_SANITIZE})
+  if(VATTN_SANITIZE MATCHES "undefined")
+    add_compile_options(-fno-sanitize-recover=undefined)
+  endif()
+endif()
+
+add_library(vattention_warnings INTERFACE)
+target_compile_options(vattention_warnings INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wvla -Werror)
+
+add_library(vattention_include INTERFACE)
+target_include_directories(vattention_include INTERFACE
+  "${VATTENTION_NATIVE_DIR}/include" "${VATTENTION_NATIVE_DIR}")
+
+# ThreadSanitizer reserves 2^40 bytes of address space, so code that reserves more than that asks.
+if(VATTN_SANITIZE MATCHES "thread")
+  target_compile_definitions(vattention_include INTERFACE VATTN_THREAD_SANITIZER=1)
+endif()
+
+function(vattention_use_library folder)
+  string(REPLACE "/" "_" target "vattention_${folder}")
+  if(TARGET ${target})
+    return()
+  endif()
+  add_subdirectory("${VATTENTION_NATIVE_DIR}/${folder}" "${CMAKE_BINARY_DIR}/native/${folder}")
+  if(NOT TARGET ${target})
+    message(FATAL_ERROR "native/${folder}/CMakeLists.txt must define the target ${target}.")
+  endif()
+endfunction()
+
+# vattention_add_library(<target> SOURCES ... [LIBRARIES ...] [PRIVATE_LIBRARIES ...])
+# A static library of native/, with our warnings. LIBRARIES are seen by those who link it too.
+function(vattention_add_library target)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;LIBRARIES;PRIVATE_LIBRARIES")
+  find_package(Threads REQUIRED)
+  add_library(${target} STATIC ${arg_SOURCES})
+  target_link_libraries(${target}
+    PUBLIC vattention_include Threads::Threads ${arg_LIBRARIES}
+    PRIVATE vattention_warnings ${arg_PRIVATE_LIBRARIES})
+endfunction()
