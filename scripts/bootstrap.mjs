@@ -60,7 +60,9 @@ export async function ensurePackages(env = process.env) {
 
 /** Whether `program` is on PATH. */
 function onPath(program, env) {
-  return (env.PATH ?? '').split(delimiter).some((folder) => folder && existsSync(join(folder, program)))
+  return (env.PATH ?? '')
+    .split(delimiter)
+    .some((folder) => folder && existsSync(join(folder, program)))
 }
 
 /**

@@ -154,7 +154,9 @@ export async function ensureArtifact(name, { env = process.env, catalog = artifa
       const path = join(work, file)
       if (!existsSync(path)) throw new BootstrapError(`${artifact.title} lacks its file ${file}.`)
       if (hash && (await sha256(path)) !== hash) {
-        throw new BootstrapError(`${artifact.title}: the sha256 of ${file} is not the pinned ${hash}.`)
+        throw new BootstrapError(
+          `${artifact.title}: the sha256 of ${file} is not the pinned ${hash}.`,
+        )
       }
     }
     await rename(work, folder).catch((error) => {

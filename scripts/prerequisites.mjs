@@ -73,7 +73,9 @@ export function missingPrerequisites({
     missing.push(
       `A C++20 compiler: ${compiler} not found. Debian/Ubuntu: apt install g++; or set CXX to one (GCC >= 11, Clang >= 14).`,
     )
-  } else if (run(compiler, ['-std=c++20', '-fsyntax-only', '-x', 'c++', '-'], probe) === undefined) {
+  } else if (
+    run(compiler, ['-std=c++20', '-fsyntax-only', '-x', 'c++', '-'], probe) === undefined
+  ) {
     missing.push(
       `A C++20 compiler: ${compiler} does not compile C++20. Set CXX to GCC >= 11 or Clang >= 14.`,
     )
