@@ -25,7 +25,11 @@ export interface AttentionBackend extends Disposable {
    * Combines partial results over disjoint keys, exactly: the primitive for split-KV, cascade and
    * context parallelism. Outputs `[tokens, heads, dim]`, LSE float32 `[tokens, heads]`.
    */
-  merge(partials: readonly AttentionPartial[], into: { output: Tensor; lse?: Tensor }, stream?: Stream): void
+  merge(
+    partials: readonly AttentionPartial[],
+    into: { output: Tensor; lse?: Tensor },
+    stream?: Stream,
+  ): void
 }
 
 /** A result over some of the keys, and the log-sum-exp that says how much it weighs. */
