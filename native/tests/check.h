@@ -127,28 +127,29 @@ inline int RunTests(int argc, char** argv) {
 
 }  // namespace vattention::testing
 
-#define TEST(name)                                                                            \
-  static void Test##name();                                                                   \
-  static const ::vattention::testing::Registration registration_##name(#name, &Test##name);   \
+#define TEST(name)                                                                          \
+  static void Test##name();                                                                 \
+  static const ::vattention::testing::Registration registration_##name(#name, &Test##name); \
   static void Test##name()
 
 #define TEST_MAIN() \
   int main(int argc, char** argv) { return ::vattention::testing::RunTests(argc, argv); }
 
-#define CHECK(condition)                                                         \
-  do {                                                                           \
+#define CHECK(condition)                                                           \
+  do {                                                                             \
     if (!(condition)) ::vattention::testing::Fail(__FILE__, __LINE__, #condition); \
   } while (false)
 
-#define VATTN_TEST_COMPARE(a, b, operation, holds)                                              \
-  do {                                                                                          \
-    const auto& vattn_a = (a);                                                                  \
-    const auto& vattn_b = (b);                                                                  \
-    ::vattention::testing::Compare(holds, #a " " operation " " #b, vattn_a, vattn_b, __FILE__,  \
-                                   __LINE__);                                                   \
+#define VATTN_TEST_COMPARE(a, b, operation, holds)                                             \
+  do {                                                                                         \
+    const auto& vattn_a = (a);                                                                 \
+    const auto& vattn_b = (b);                                                                 \
+    ::vattention::testing::Compare(holds, #a " " operation " " #b, vattn_a, vattn_b, __FILE__, \
+                                   __LINE__);                                                  \
   } while (false)
 
-#define CHECK_EQ(a, b) VATTN_TEST_COMPARE(a, b, "==", ::vattention::testing::Equal(vattn_a, vattn_b))
+#define CHECK_EQ(a, b) \
+  VATTN_TEST_COMPARE(a, b, "==", ::vattention::testing::Equal(vattn_a, vattn_b))
 #define CHECK_NE(a, b) \
   VATTN_TEST_COMPARE(a, b, "!=", !::vattention::testing::Equal(vattn_a, vattn_b))
 #define CHECK_LT(a, b) VATTN_TEST_COMPARE(a, b, "<", ::vattention::testing::Less(vattn_a, vattn_b))
@@ -157,9 +158,9 @@ inline int RunTests(int argc, char** argv) {
 #define CHECK_GT(a, b) VATTN_TEST_COMPARE(a, b, ">", ::vattention::testing::Less(vattn_b, vattn_a))
 #define CHECK_GE(a, b) \
   VATTN_TEST_COMPARE(a, b, ">=", !::vattention::testing::Less(vattn_a, vattn_b))
-#define CHECK_NEAR(a, b, tolerance)                                            \
-  VATTN_TEST_COMPARE(a, b, "within " #tolerance " of",                         \
-                     std::abs(static_cast<double>(vattn_a) -                   \
-                              static_cast<double>(vattn_b)) <= (tolerance))
+#define CHECK_NEAR(a, b, tolerance)     \
+  VATTN_TEST_COMPARE(                   \
+      a, b, "within " #tolerance " of", \
+      std::abs(static_cast<double>(vattn_a) - static_cast<double>(vattn_b)) <= (tolerance))
 
 #endif  // VATTENTION_NATIVE_TESTS_CHECK_H_
