@@ -51,7 +51,7 @@ typedef enum vattn_driver_call {
   VATTN_CALL_EVENT = 8
 } vattn_driver_call;
 
-/* Something the manager did. Offered to `on_event` and kept in the trace ring. */
+/* Something the manager did. Given to the listener and kept in the trace ring. */
 typedef enum vattn_event_kind {
   VATTN_EVENT_STEP = 0,          /* bytes = mapped, count = sequences */
   VATTN_EVENT_OUT_OF_MEMORY = 1, /* bytes = needed */
@@ -165,6 +165,14 @@ vattn_status vattn_mapper_drain(vattn_cache* cache, vattn_error* error);  /* unt
 
 /* Copies the newest events, oldest first; returns how many. */
 int32_t vattn_trace_read(vattn_cache* cache, vattn_event* events, int32_t capacity);
+/*
+ * Calls `callback` with every event from now on, on the thread that caused it; NULL ends that. When
+ * it returns, the former callback is not running and will not be called again. A callback must not
+ * call the cache and must not block.
+ */
+typedef void (*vattn_event_callback)(void* context, const vattn_event* event);
+vattn_status vattn_events_listen(vattn_cache* cache, vattn_event_callback callback, void* context,
+                                 vattn_error* error);
 /* Re-arms the faulty driver; VATTN_UNSUPPORTED without one. `calls` = driver calls so far. */
 vattn_status vattn_faults_set(vattn_cache* cache, const vattn_fault_plan* faults, uint64_t* calls,
                               vattn_error* error);
