@@ -5,7 +5,7 @@ export default defineConfig({
   // Siblings are tested from their sources, so no build of theirs has to run first.
   ssr: { resolve: { conditions: ['@vattention/source', 'module', 'node'] } },
   test: {
-    include: ['test/**/*.test.ts'],
+    include: ['test/**/*.test.{ts,mjs}'],
     // Not the vm pools: there an addon's TypeError belongs to another realm than the test's.
     pool: 'forks',
     reporters: ['default', 'json'],

@@ -1,0 +1,85 @@
+// `npm test`: from a fresh clone to "N passed, N failed". Bootstraps, then checks lint and format,
+// builds, type-checks, and runs every test: of the packages, of the scripts, and the native ones
+// with and without sanitizers. nx caches what has not changed.
+import { spawnSync } from 'node:child_process'
+import { existsSync, readFileSync, readdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+
+import { bootstrap, root } from './bootstrap.mjs'
+import { format } from './format.mjs'
+import { runNx } from './nx.mjs'
+import { runMain, say } from './progress.mjs'
+
+if (process.env.VATTENTION_RUN) throw new Error('npm test called itself')
+
+/** Projects of the workspace, as folders. */
+function projects() {
+  const inside = (folder) =>
+    existsSync(join(root, folder))
+      ? readdirSync(join(root, folder)).map((p) => join(folder, p))
+      : []
+  return [...inside('packages'), ...inside('examples'), 'native', 'scripts']
+}
+
+/** Sums the reports that the projects' tests left; nx restores those of cached runs. */
+function count(reports) {
+  let passed = 0
+  let failed = 0
+  for (const file of reports.filter(existsSync)) {
+    const report = JSON.parse(readFileSync(file, 'utf8'))
+    if (!report.testResults) {
+      passed += report.passed
+      failed += report.failed
+      continue
+    }
+    for (const suite of report.testResults) {
+      const inState = (state) =>
+        suite.assertionResults.filter(({ status }) => status === state).length
+      passed += inState('passed')
+      // A file that does not load has no tests, and still failed.
+      failed += inState('failed') || Number(suite.status === 'failed')
+    }
+  }
+  return { passed, failed }
+}
+
+await runMain(async () => {
+  const started = Date.now()
+  const env = {
+    ...(await bootstrap({ artifacts: ['model', 'clangFormat'] })),
+    VATTENTION_RUN: '1',
+  }
+  const reports = projects().flatMap((project) =>
+    ['vitest', 'native'].map((name) => join(root, project, 'reports', `${name}.json`)),
+  )
+  for (const file of reports) rmSync(file, { force: true })
+
+  let checksPassed = 0
+  let checksFailed = 0
+  const check = (name, ok) => {
+    if (ok) checksPassed++
+    else checksFailed++
+    say(`${ok ? 'ok    ' : 'FAILED'} ${name}`)
+  }
+
+  check('format', await format(false, env))
+  const eslint = [
+    join(root, 'node_modules/eslint/bin/eslint.js'),
+    ...['.', '--max-warnings=0', '--cache', '--cache-strategy', 'content'],
+    ...['--cache-location', join(root, 'node_modules/.cache/eslint/')],
+  ]
+  check(
+    'lint',
+    spawnSync(process.execPath, eslint, { cwd: root, env, stdio: 'inherit' }).status === 0,
+  )
+
+  const targets = ['build', 'build:native', 'typecheck', 'test', 'test:native']
+  const status = runNx(['run-many', '-t', ...targets], env)
+
+  const { passed, failed } = count(reports)
+  // A target that failed without a failing test (a build, a type error) is a failure too.
+  const failures = checksFailed + (failed || Number(status !== 0))
+  say(`Took ${Math.round((Date.now() - started) / 1000)} s.`)
+  console.log(`${passed + checksPassed} passed, ${failures} failed`)
+  return failures === 0 ? 0 : 1
+})

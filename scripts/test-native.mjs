@@ -1,0 +1,95 @@
+// Builds and runs the native tests (native/tests) three times: as they ship, under AddressSanitizer
+// with UndefinedBehaviorSanitizer, and under ThreadSanitizer.
+//
+//   npm run test:native                       all three
+//   npm run test:native -- plain              one of plain, address, thread
+//   npm run test:native -- thread page_pool   only tests whose executable's name contains page_pool
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+
+import { bootstrap, root } from './bootstrap.mjs'
+import { runMain, say } from './progress.mjs'
+
+/** Every variant has its own build folder, so that switching rebuilds nothing. */
+const variants = {
+  plain: { folder: 'build', type: 'Release', sanitize: '' },
+  address: { folder: 'build-address', type: 'RelWithDebInfo', sanitize: 'address,undefined' },
+  thread: { folder: 'build-thread', type: 'RelWithDebInfo', sanitize: 'thread' },
+}
+
+/** A hang is a failure; no test comes near this. */
+const timeoutMs = 10 * 60_000
+
+function build({ folder, type, sanitize }, env) {
+  const directory = join(root, 'native', folder)
+  const run = (...args) => spawnSync('cmake', args, { env, stdio: ['ignore', 2, 2] }).status === 0
+  const configured = run(
+    ...['-S', join(root, 'native'), '-B', directory, '-G', 'Ninja', '--log-level=WARNING'],
+    ...[`-DCMAKE_BUILD_TYPE=${type}`, `-DVATTN_SANITIZE=${sanitize}`],
+  )
+  return configured && run('--build', directory) ? join(directory, 'tests') : undefined
+}
+
+/**
+ * Runs the executables of one variant.
+ *
+ * @returns {{ passed: number, failed: number }} An executable that crashes counts as one failure.
+ */
+function runTests(variant, folder, filter, env) {
+  let passed = 0
+  let failed = 0
+  const names = readdirSync(folder).filter(
+    (name) => name.endsWith('_test') && name.includes(filter),
+  )
+  for (const name of names.sort()) {
+    const { status, signal, stdout, stderr } = spawnSync(join(folder, name), [], {
+      encoding: 'utf8',
+      timeout: timeoutMs,
+      maxBuffer: 64 * 2 ** 20,
+      env: {
+        ...env,
+        ASAN_OPTIONS: 'detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1',
+        UBSAN_OPTIONS: 'print_stacktrace=1',
+        TSAN_OPTIONS: 'halt_on_error=0:second_deadlock_stack=1',
+      },
+    })
+    const counts = /(\d+) passed, (\d+) failed\s*$/.exec(stdout)
+    const ok = status === 0 && counts !== null
+    passed += counts ? Number(counts[1]) : 0
+    failed += Math.max(counts ? Number(counts[2]) : 0, ok ? 0 : 1)
+    say(`${ok ? 'ok    ' : 'FAILED'} ${variant} ${name}${counts ? `: ${counts[0].trim()}` : ''}`)
+    if (!ok) say(`${stdout}${stderr}${signal ? `ended by ${signal}\n` : ''}`)
+  }
+  return { passed, failed }
+}
+
+/** Builds and runs; returns the sums over all variants asked for. */
+export function testNative(names, filter, env) {
+  const total = { passed: 0, failed: 0 }
+  for (const name of names) {
+    say(`Building native tests: ${name}`)
+    const folder = build(variants[name], env)
+    const { passed, failed } = folder
+      ? runTests(name, folder, filter, env)
+      : { passed: 0, failed: 1 }
+    total.passed += passed
+    total.failed += failed
+  }
+  return total
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
+  await runMain(async () => {
+    const env = await bootstrap()
+    const args = process.argv.slice(2)
+    const named = args[0] !== undefined && args[0] in variants ? [args.shift()] : undefined
+    const total = testNative(named ?? Object.keys(variants), args[0] ?? '', env)
+    const reports = join(root, 'native/reports')
+    if (!existsSync(reports)) mkdirSync(reports)
+    if (!named && !args[0]) writeFileSync(join(reports, 'native.json'), JSON.stringify(total))
+    console.log(`${total.passed} passed, ${total.failed} failed`)
+    return total.failed === 0 && total.passed > 0 ? 0 : 1
+  })
+}
