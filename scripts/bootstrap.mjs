@@ -13,18 +13,18 @@ import { BootstrapError, runMain, say, withProgress } from './progress.mjs'
 export const root = fileURLToPath(new URL('..', import.meta.url))
 
 /** Whether node_modules holds what package-lock.json says. */
-function packagesAreFresh() {
-  const lock = join(root, 'package-lock.json')
-  const installed = join(root, 'node_modules/.package-lock.json') // npm writes it last
+function packagesAreFresh(folder) {
+  const lock = join(folder, 'package-lock.json')
+  const installed = join(folder, 'node_modules/.package-lock.json') // npm writes it last
   if (!existsSync(installed)) return false
   if (statSync(installed).mtimeMs >= statSync(lock).mtimeMs) return true
-  const stamp = join(root, 'node_modules/.vattention-lock')
-  return existsSync(stamp) && readFileSync(stamp, 'utf8') === lockHash()
+  const stamp = join(folder, 'node_modules/.vattention-lock')
+  return existsSync(stamp) && readFileSync(stamp, 'utf8') === lockHash(folder)
 }
 
-function lockHash() {
+function lockHash(folder) {
   return createHash('sha256')
-    .update(readFileSync(join(root, 'package-lock.json')))
+    .update(readFileSync(join(folder, 'package-lock.json')))
     .digest('hex')
 }
 
@@ -35,13 +35,13 @@ function npmCommand(env) {
 }
 
 /** Installs the pinned npm packages when they are missing or stale. No install script runs. */
-export async function ensurePackages(env = process.env) {
-  if (packagesAreFresh()) return
+export async function ensurePackages({ env = process.env, folder = root } = {}) {
+  if (packagesAreFresh(folder)) return
   say('Installing npm packages (about half a minute)')
   const started = Date.now()
   const [command, ...rest] = npmCommand(env)
   const args = [...rest, 'ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']
-  args.push('--prefix', root, '--fetch-retries=1', '--fetch-retry-mintimeout=2000')
+  args.push('--prefix', folder, '--fetch-retries=1', '--fetch-retry-mintimeout=2000')
   const { status, text } = await withProgress(
     () => `npm ci, ${Math.round((Date.now() - started) / 1000)} s`,
     execute(command, args, env),
@@ -55,7 +55,7 @@ export async function ensurePackages(env = process.env) {
     }
     throw new BootstrapError(`npm ci failed:\n${text.trim().split('\n').slice(-15).join('\n')}`)
   }
-  writeFileSync(join(root, 'node_modules/.vattention-lock'), lockHash())
+  writeFileSync(join(folder, 'node_modules/.vattention-lock'), lockHash(folder))
 }
 
 /** Whether `program` is on PATH. */
@@ -92,7 +92,7 @@ export async function nativeEnvironment(env = process.env) {
  */
 export async function bootstrap({ artifacts = [], env = process.env } = {}) {
   checkPrerequisites({ env })
-  await ensurePackages(env)
+  await ensurePackages({ env })
   const result = await nativeEnvironment(env)
   for (const name of artifacts) await ensureArtifact(name, { env })
   return result

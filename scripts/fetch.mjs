@@ -57,7 +57,7 @@ async function pipDownload(download, folder, env) {
   await writeFile(requirements, `${download.requirement} --hash=sha256:${download.sha256}\n`)
   const args = ['-m', 'pip', 'download', '--no-deps', '--no-cache-dir', '--retries', '2']
   args.push('--disable-pip-version-check', '--progress-bar', 'off', '--require-hashes')
-  const pipEnv = { ...env, TMPDIR: folder }
+  const pipEnv = { ...env, TMPDIR: folder, PYTHONDONTWRITEBYTECODE: '1' }
   if (download.sdist) {
     const [name, version] = download.requirement.split('==')
     args.push('--no-binary', name, '--no-build-isolation', '--ignore-requires-python')
