@@ -34,20 +34,27 @@ function npmCommand(env) {
   return npm && /\.c?js$/.test(npm) ? [process.execPath, npm] : ['npm']
 }
 
+const unreachable = /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|ENOTCACHED/
+
 /** Installs the pinned npm packages when they are missing or stale. No install script runs. */
 export async function ensurePackages({ env = process.env, folder = root } = {}) {
   if (packagesAreFresh(folder)) return
   say('Installing npm packages (about half a minute)')
   const started = Date.now()
-  const [command, ...rest] = npmCommand(env)
-  const args = [...rest, 'ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']
-  args.push('--prefix', folder, '--fetch-retries=1', '--fetch-retry-mintimeout=2000')
+  const [command, ...first] = npmCommand(env)
+  const npm = (...args) => execute(command, [...first, ...args, '--loglevel=error'], env)
+
+  const args = ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--prefix', folder]
+  // Without a network npm tries every single package for a minute. One question finds out first, and
+  // then only npm's own cache can help.
+  const ping = await npm('ping', '--fetch-retries=0')
+  if (ping.status !== 0 && unreachable.test(ping.text)) args.push('--offline')
   const { status, text } = await withProgress(
     () => `npm ci, ${Math.round((Date.now() - started) / 1000)} s`,
-    execute(command, args, env),
+    npm(...args),
   )
   if (status !== 0) {
-    if (/ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|ENOTCACHED/.test(text)) {
+    if (args.includes('--offline') || unreachable.test(text)) {
       throw new BootstrapError(
         'The npm packages could not be fetched: the npm registry cannot be reached.\n' +
           'Connect to the network (behind a proxy: npm config set proxy ...) and run the same command again.',

@@ -28,7 +28,8 @@ await runMain(async () => {
       const bin = (tool) => join(root, 'node_modules/.bin', tool)
       check(name, bin('publint'), '--strict', folder)
       // Platform packages hold no types.
-      if (!/-(linux|darwin)-(x64|arm64)$/.test(name)) check(name, bin('attw'), '--profile', 'node16', tarball)
+      if (!/-(linux|darwin)-(x64|arm64)$/.test(name))
+        check(name, bin('attw'), '--profile', 'node16', tarball)
     }
   } finally {
     rmSync(stage, { recursive: true })

@@ -25,16 +25,21 @@ describe('installing npm packages', () => {
   })
   afterEach(() => rmSync(folder, { recursive: true }))
 
-  // Stands for npm: notes its arguments, then does what `body` says.
-  function npm(body) {
+  // Stands for npm: notes its arguments, then does what `ping` or `body` say.
+  function npm(body, ping = '') {
     const file = join(folder, 'npm.cjs')
     writeFileSync(
       file,
       `const fs = require('node:fs'); const folder = ${JSON.stringify(folder)};
-       fs.appendFileSync(${JSON.stringify(log)}, process.argv.slice(2).join(' ') + '\\n'); ${body}`,
+       fs.appendFileSync(${JSON.stringify(log)}, process.argv.slice(2).join(' ') + '\\n');
+       if (process.argv[2] === 'ping') { ${ping} } else { ${body} }`,
     )
     return { folder, env: { ...process.env, npm_execpath: file } }
   }
+  const installs = () =>
+    readFileSync(log, 'utf8')
+      .split('\n')
+      .filter((call) => call.startsWith('ci '))
   const install = `fs.mkdirSync(folder + '/node_modules', { recursive: true });
     fs.writeFileSync(folder + '/node_modules/.package-lock.json', '{}');`
 
@@ -42,9 +47,7 @@ describe('installing npm packages', () => {
     const options = npm(install)
     await ensurePackages(options)
     await ensurePackages(options)
-    const calls = readFileSync(log, 'utf8').trim().split('\n')
-    expect(calls).toHaveLength(1)
-    expect(calls[0]).toMatch(/^ci --ignore-scripts /)
+    expect(installs()).toEqual([expect.stringMatching(/^ci --ignore-scripts /)])
   })
 
   it('installs again when the lock file has changed since', async () => {
@@ -54,7 +57,7 @@ describe('installing npm packages', () => {
     const later = new Date(Date.now() + 60_000)
     utimesSync(join(folder, 'package-lock.json'), later, later)
     await ensurePackages(options)
-    expect(readFileSync(log, 'utf8').trim().split('\n')).toHaveLength(2)
+    expect(installs()).toHaveLength(2)
   })
 
   it('installs again when an install was interrupted', async () => {
@@ -64,10 +67,21 @@ describe('installing npm packages', () => {
   })
 
   it('says in one message that the registry cannot be reached', async () => {
-    const options = npm(`console.error('npm error code ENOTFOUND'); process.exit(1)`)
+    const fail = (code) => `console.error('npm error code ${code}'); process.exit(1)`
+    const options = npm(fail('ENOTCACHED'), fail('EAI_AGAIN'))
     await expect(ensurePackages(options)).rejects.toThrow(
       /npm registry cannot be reached\.\nConnect to the network/,
     )
+  })
+
+  it("installs from npm's cache when that is all there is", async () => {
+    await ensurePackages(npm(install, `console.error('npm error code ENOTFOUND'); process.exit(1)`))
+    expect(installs()).toEqual([expect.stringContaining(' --offline ')])
+  })
+
+  it('a registry that does not answer the question is used all the same', async () => {
+    await ensurePackages(npm(install, `console.error('npm error code E404'); process.exit(1)`))
+    expect(installs()).toEqual([expect.not.stringContaining('--offline')])
   })
 
   it('shows what npm said when it fails otherwise', async () => {
