@@ -42,6 +42,8 @@ struct DriverLimits {
   uint64_t max_reservation = 0;        // address space
   bool run_mapping = false;            // cost is per call, not per page: adjacent handles merge
   bool remap_under_readers = false;    // a mapped range may be replaced while it is being read
+  bool splittable = false;             // Split works: a page is no more than its address range
+  bool synchronous = false;            // Zero and Copy are done when they return
 };
 
 // One physical page in a call to Map.
@@ -79,17 +81,39 @@ class Driver {
   // The page must not be mapped anywhere. Its memory goes back to the system.
   virtual DriverStatus Release(PageHandle handle, uint64_t page_bytes) = 0;
 
+  // Makes one page into page_bytes / part_bytes pages with handles `handle`, `handle` + part_bytes,
+  // ... wherever it is mapped; no memory moves. Only where limits().splittable.
+  virtual DriverStatus Split(PageHandle handle, uint64_t page_bytes, uint64_t part_bytes) = 0;
+
   // Maps pages one after the other from `address` on, all or none, readable and writable (or
   // read-only). The range must be inside a reservation; on drivers with remap_under_readers it may
-  // be mapped already and is then replaced. The same page may be mapped at any number of addresses.
-  virtual DriverStatus Map(uintptr_t address, std::span<const PagePiece> pages,
-                           bool read_only) = 0;
+  // be mapped already and is then replaced, and when that fails, what was there stays if the pages
+  // make one run, else the range ends up unmapped. The same page may be mapped at any number of
+  // addresses.
+  virtual DriverStatus Map(uintptr_t address, std::span<const PagePiece> pages, bool read_only) = 0;
   // Unmaps whole pages that were mapped before; the range stays reserved.
   virtual DriverStatus Unmap(uintptr_t address, uint64_t bytes) = 0;
 
   // On the cache's own stream; on the host done when the call returns. Mapped memory only.
   virtual DriverStatus Zero(uintptr_t address, uint64_t bytes) = 0;
   virtual DriverStatus Copy(uintptr_t to, uintptr_t from, uint64_t bytes) = 0;
+  // The same for `rows` pieces of `bytes`, `pitch` bytes apart. A driver with strided calls of its
+  // own overrides these.
+  virtual DriverStatus ZeroRows(uintptr_t address, uint64_t bytes, uint64_t pitch, int64_t rows) {
+    DriverStatus status;
+    for (int64_t i = 0; i < rows && status.ok(); ++i, address += pitch) {
+      status = Zero(address, bytes);
+    }
+    return status;
+  }
+  virtual DriverStatus CopyRows(uintptr_t to, uintptr_t from, uint64_t bytes, uint64_t pitch,
+                                int64_t rows) {
+    DriverStatus status;
+    for (int64_t i = 0; i < rows && status.ok(); ++i, to += pitch, from += pitch) {
+      status = Copy(to, from, bytes);
+    }
+    return status;
+  }
 
   // Order between the caller's streams and the cache's own.
   virtual DriverStatus Record(vattn_stream stream, std::unique_ptr<DriverEvent>* event) = 0;
@@ -98,9 +122,6 @@ class Driver {
   // The cache's own stream waits for `event`, before a Zero or Copy that depends on it.
   virtual DriverStatus WaitFor(DriverEvent* event) = 0;
 };
-
-// memfd + mmap. `cgroup_root` is where memory limits are read (nullptr: the system's).
-std::unique_ptr<Driver> MakeHostDriver(const char* cgroup_root, DriverStatus* status);
 
 }  // namespace vattention
 
