@@ -52,7 +52,9 @@ function(vattention_use_library folder)
   if(TARGET ${target})
     return()
   endif()
-  add_subdirectory("${VATTENTION_NATIVE_DIR}/${folder}" "${CMAKE_BINARY_DIR}/native/${folder}")
+  # Only what something links is built.
+  add_subdirectory("${VATTENTION_NATIVE_DIR}/${folder}" "${CMAKE_BINARY_DIR}/native/${folder}"
+    EXCLUDE_FROM_ALL)
   if(NOT TARGET ${target})
     message(FATAL_ERROR "native/${folder}/CMakeLists.txt must define the target ${target}.")
   endif()
