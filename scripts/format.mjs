@@ -1,6 +1,11 @@
 // Formats, or checks the format of, everything in the tree: Prettier for what it knows, clang-format
-// for C and C++.  node scripts/format.mjs --write | --check
+// for C and C++.
+//
+//   npm run format                        everything
+//   npm run format -- packages/core       only these files or folders
+//   npm run format:check
 import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
@@ -10,30 +15,31 @@ import { runMain } from './progress.mjs'
 
 const cxx = /\.(c|cc|h|cu|cuh)$/
 
-/** Files that git knows or would add, so that build folders never count. */
-function sources() {
-  const { stdout } = spawnSync('git', ['ls-files', '-z', '-co', '--exclude-standard'], {
+/** C and C++ files that git knows or would add, so that build folders never count. */
+function cxxFiles(paths) {
+  const args = ['ls-files', '-z', '-co', '--exclude-standard', '--', ...paths]
+  const { stdout } = spawnSync('git', args, {
     cwd: root,
     encoding: 'utf8',
     maxBuffer: 64 * 2 ** 20,
   })
-  return stdout.split('\0').filter((file) => cxx.test(file))
+  return stdout.split('\0').filter((file) => cxx.test(file) && existsSync(join(root, file)))
 }
 
-/** Returns whether all is, or now is, formatted. */
-export async function format(write, env) {
+/** Returns whether `paths` (default: everything) are, or now are, formatted. */
+export async function format(write, env, paths = ['.']) {
   const prettier = spawnSync(
     process.execPath,
     [
       join(root, 'node_modules/prettier/bin/prettier.cjs'),
       ...[write ? '--write' : '--check', '--log-level', 'warn'],
       ...['--cache', '--cache-location', join(root, 'node_modules/.cache/prettier/cache')],
-      '.',
+      ...['--ignore-unknown', '--no-error-on-unmatched-pattern', ...paths],
     ],
     { cwd: root, env, stdio: 'inherit' },
   )
   const clangFormat = join(await ensureArtifact('clangFormat', { env }), 'clang-format')
-  const files = sources()
+  const files = cxxFiles(paths)
   const mode = write ? ['-i'] : ['--dry-run', '-Werror']
   const clang =
     files.length === 0
@@ -44,7 +50,8 @@ export async function format(write, env) {
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
   await runMain(async () => {
-    const write = process.argv.includes('--write')
-    return (await format(write, await bootstrap())) ? 0 : 1
+    const [mode, ...paths] = process.argv.slice(2)
+    const ok = await format(mode === '--write', await bootstrap(), paths.length > 0 ? paths : ['.'])
+    return ok ? 0 : 1
   })
 }
