@@ -70,6 +70,11 @@ export interface NativeModel {
    * Rejects with a typed error naming the tensor when the file ends early or the shape is wrong.
    */
   load(source: WeightSource): Promise<void>
+  /**
+   * Gives a tensor by value instead of from a file: rope factors that a config describes by formula.
+   * The values are copied.
+   */
+  set(role: WeightRole, layer: number, values: Float32Array): void
   /** Random weights of the right shapes, seeded, for runs without a download. */
   fill(seed: number): Promise<void>
   /** Ends loading: which tensors are missing, empty when complete. */
