@@ -134,8 +134,13 @@ export interface RowSampling {
   /** Counter-based generator: the same seed and step draw the same token whatever the batch. */
   readonly seed: number
   readonly step: number
-  /** Tokens that the penalties look at; empty without penalties. */
+  /** The sequence's tokens so far, which the penalties look at; empty without penalties. */
   readonly history: Uint32Array
+  /**
+   * How many of `history`, from its start, are the prompt. The repetition penalty looks at all of
+   * it, presence and frequency penalties only at what follows.
+   */
+  readonly historyPrompt: number
   /** Most likely tokens to report; 0: none; the chosen token's own logprob is always reported. */
   readonly topLogprobs: number
   /** Added to the logits of single tokens before anything else; token id and bias. */
