@@ -6,6 +6,7 @@
 #include "vattention/contiguous_cache.h"
 #include "vattention/device.h"
 #include "vattention/kv_cache.h"
+#include "vattention/paged_cache.h"
 #include "vattention/status.h"
 
 #endif /* VATTENTION_VATTENTION_H_ */
