@@ -1,0 +1,18 @@
+// Whether the tensors of a call are what the plan computes with.
+#ifndef VATTENTION_ATTENTION_CPU_TENSOR_CHECK_H_
+#define VATTENTION_ATTENTION_CPU_TENSOR_CHECK_H_
+
+#include <cstdint>
+#include <initializer_list>
+
+#include "vattention/device.h"
+
+namespace vattention::cpu {
+
+// A CPU tensor of `shape` and `dtype` with strides of at least 0 whose last is 1.
+vattn_status CheckTensor(const char* name, const vattn_tensor* tensor,
+                         std::initializer_list<int64_t> shape, int32_t dtype, vattn_error* error);
+
+}  // namespace vattention::cpu
+
+#endif  // VATTENTION_ATTENTION_CPU_TENSOR_CHECK_H_
