@@ -37,6 +37,8 @@ export interface ContiguousCacheOptions extends Omit<KvCacheShape, 'valueHeadDim
   readonly pageBytes?: readonly number[]
   /** Largest class a shareable prefix may use, in bytes: the granule of sharing. Defaults to 2 MiB. */
   readonly sharePageBytes?: number
+  /** Tokens per block of the prefix index: what it matches, keeps and evicts. Defaults to `16`. */
+  readonly prefixBlockTokens?: number
   /** Rows past each backed length that kernels may touch; backed and finite. Defaults to `0`. */
   readonly tailRows?: number
   /** Rows before a slid window that stay mapped. Defaults to `256`. */

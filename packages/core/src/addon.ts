@@ -1,0 +1,196 @@
+/**
+ * The native addon of this package, described once: C++ is reached only through these types.
+ * Everything that arrives there has been validated by the TypeScript above it.
+ */
+import { errors } from '@vattention/interface'
+
+import { loadAddon } from '../../../native/node/load-addon.ts'
+
+/** Options of a native cache, defaults filled in, enumerations as the numbers of the C ABI. */
+export interface NativeCacheOptions {
+  readonly layers: number
+  readonly kvHeads: number
+  readonly headDim: number
+  readonly valueHeadDim: number
+  /** `vattn_dtype` */
+  readonly dtype: number
+  readonly maxSequences: number
+  readonly maxLength: number
+  /** `vattn_device_type` */
+  readonly deviceType: number
+  readonly deviceIndex: number
+  readonly limitBytes: number
+  /** `vattn_layout` */
+  readonly layout: number
+  /** Layers per group; 0 for the other layouts. */
+  readonly layerGroup: number
+  /** Empty: the driver's default classes. */
+  readonly pageBytes: Float64Array
+  /** 0: the default. */
+  readonly sharePageBytes: number
+  readonly tailRows: number
+  readonly leadRows: number
+  /** `vattn_zero` */
+  readonly zero: number
+  readonly mapAhead: boolean
+  /** 0: the default, here and for the next three. */
+  readonly aheadTokens: number
+  /** -1: none. */
+  readonly idleSlots: number
+  readonly lowWaterBytes: number
+  readonly mappingBudget: number
+  readonly traceEvents: number
+  /** Empty: the system's. */
+  readonly cgroupRoot: string
+  /** Absent: no faulty driver. */
+  readonly faults?: NativeFaults
+}
+
+/** `vattn_fault_plan` */
+export interface NativeFaults {
+  readonly failCall: number
+  readonly failCount: number
+  readonly failCode: number
+  /** `vattn_driver_call` */
+  readonly failKind: number
+  readonly delayUs: number
+}
+
+/** `vattn_geometry` */
+export interface NativeGeometry {
+  readonly tensors: number
+  readonly bytesPerToken: number
+  readonly smallestPageBytes: number
+  readonly slotBytes: number
+  readonly reservedBytes: number
+  readonly wasteBoundBytes: number
+  /** Bytes of one token in the first and in the last tensor of the layout. */
+  readonly rowBytes: readonly [number, number]
+}
+
+/** A strided tensor as the addon describes it. */
+export interface NativeTensor {
+  readonly data: bigint
+  readonly shape: number[]
+  readonly strides: number[]
+}
+
+/** What `view` gives. */
+export interface NativeView {
+  readonly tailRows: number
+  readonly layers: { readonly key: NativeTensor; readonly value: NativeTensor }[]
+}
+
+/** A `vattn_fence`. */
+export interface NativeFence {
+  done(): boolean
+  /** Resolves once `done()` is true; watched by a native thread. */
+  wait(): Promise<void>
+  release(): void
+}
+
+/**
+ * A `vattn_cache`. Handles and lengths are numbers, spans too. Calls throw plain errors with a
+ * status (native/node/native-error.ts).
+ */
+export interface NativeCache {
+  /** The tagged external for other addons. */
+  ref(): object
+  /** 0: no slot is left. Likewise the next two. */
+  allocate(): number
+  allocateShared(spans: Uint32Array, length: number): number
+  fork(source: number, length: number): number
+  /** `vattn_step_outcome`; the rest is written into the numbers given to the constructor. */
+  step(sequences: Uint32Array, lengths: Uint32Array): number
+  /** The same off the JavaScript thread, with numbers of its own; the arrays are copied. */
+  stepAsync(sequences: Uint32Array, lengths: Uint32Array): Promise<Float64Array>
+  truncate(sequence: number, length: number, after: NativeFence | undefined): void
+  slide(sequence: number, firstToken: number, after: NativeFence | undefined): void
+  free(sequence: number, after: NativeFence | undefined): void
+  /** Fills `out` with spans of `block` tokens each, the first one from token `from` on; all or none. */
+  createSpans(sequence: number, from: number, block: number, out: Uint32Array): void
+  /** Returns the bytes that no longer are retained. */
+  releaseSpan(span: number): number
+  attach(deviceType: number, deviceIndex: number, handle: bigint): void
+  detach(deviceType: number, deviceIndex: number, handle: bigint): void
+  waitReady(deviceType: number, deviceIndex: number, handle: bigint): void
+  recordFence(deviceType: number, deviceIndex: number, handle: bigint): NativeFence
+  view(): NativeView
+  slots(sequences: Uint32Array, out: Int32Array): void
+  backedLength(sequence: number): number
+  firstKept(sequence: number): number
+  /** `vattn_cache_stats` in its order, without `size`: see cache-stats.ts. */
+  stats(out: Float64Array): void
+  setLimit(bytes: number): void
+  trim(keepBytes: number): number
+  trimAsync(keepBytes: number): Promise<number>
+  pauseMapper(): void
+  resumeMapper(): void
+  drainMapper(): void
+  drainMapperAsync(): Promise<void>
+  /** Events, `eventFields` numbers each: see events.ts. */
+  trace(): Float64Array
+  /** Re-arms the faulty driver; returns the driver calls made so far. */
+  setFaults(faults: NativeFaults | undefined): number
+  check(): void
+  /** Calls promised and not settled. */
+  pending(): number
+  close(): void
+}
+
+/** Aligned memory of the host. */
+export interface NativeMemory {
+  readonly address: bigint
+  readonly bytes: number
+  readonly disposed: boolean
+  /** Idempotent. */
+  release(): void
+}
+
+/** A `vattn_timeline`. */
+export interface NativeTimeline {
+  readonly address: bigint
+  readonly submitted: number
+  readonly completed: number
+  /** Counts one more piece of work and returns its number. */
+  submit(): number
+  /** Marks all work up to number `work` as completed. */
+  complete(work: number): void
+}
+
+/** The whole addon. */
+export interface CoreAddon {
+  readonly Cache: new (
+    options: NativeCacheOptions,
+    /** Where `step` writes: see step-result.ts. */
+    results: Float64Array,
+    /** Given batches of events, or undefined when nobody listens. */
+    onEvents: ((events: Float64Array) => void) | undefined,
+  ) => NativeCache
+  readonly Memory: new (bytes: number, alignment: number) => NativeMemory
+  readonly Timeline: new () => NativeTimeline
+  geometry(options: NativeCacheOptions): NativeGeometry
+  /**
+   * Copies between strided memory, described by record 0 of `record` (native/node/tensor_record.h),
+   * and a dense array. 16-bit and 8-bit floats are converted when `values` is a Float32Array.
+   * Memory that is not `direct` is reached through the kernel, which refuses unmapped addresses
+   * instead of letting the process die.
+   */
+  readTensor(record: Float64Array, values: ArrayBufferView, direct: boolean): void
+  writeTensor(record: Float64Array, values: ArrayBufferView, direct: boolean): void
+}
+
+let loaded: CoreAddon | undefined
+
+/**
+ * The addon, loaded by the first call: importing this package does nothing.
+ * @throws `ERR_VATTENTION_NATIVE_LOAD` with every place that was tried.
+ */
+export function addon(): CoreAddon {
+  loaded ??= loadAddon<CoreAddon>({
+    name: '@vattention/core',
+    from: import.meta.url,
+    createError: errors.nativeLoad,
+  })
+  return loaded
+}

@@ -1,0 +1,140 @@
+/**
+ * Reading and writing tensors by their address: what TypeScript cannot do by itself.
+ *
+ * Memory made by `hostTensor` is reached directly, within its bounds. Any other address (a cache's
+ * rows, somebody else's pointer) is reached through the kernel: rows that are not backed are a typed
+ * error then, where a plain load would end the process.
+ */
+import {
+  deviceName,
+  dtypes,
+  elementCount,
+  errors,
+  maxRank,
+  spanBytes,
+  type DType,
+  type Reason,
+  type Tensor,
+} from '@vattention/interface'
+
+import { callNative } from '../../../native/node/native-error.ts'
+import { tensorRecordLength, writeTensorRecord } from '../../../native/node/tensor-record.ts'
+import { addon, type NativeMemory } from './addon.ts'
+import { liveOwner, type TensorOwner } from './owned-tensor.ts'
+
+/** Typed arrays hold no more elements than this. */
+const mostElements = 2 ** 32
+
+type BitsArray = Uint8Array | Uint16Array | Uint32Array
+
+const bitsArrays = {
+  float32: Uint32Array,
+  float16: Uint16Array,
+  bfloat16: Uint16Array,
+  float8_e4m3: Uint8Array,
+  int32: Uint32Array,
+} as const satisfies Record<DType, new (length: number) => BitsArray>
+
+const record = new Float64Array(tensorRecordLength)
+
+/**
+ * A tensor's elements in row-major order, as numbers: an Int32Array for `int32`, a Float32Array for
+ * all others (every 16-bit and 8-bit float is exact in it).
+ *
+ * @throws `ERR_VATTENTION_INVALID_TENSOR` for a tensor that is not one, is not on the CPU, or shows
+ * memory that is not there; `ERR_VATTENTION_DISPOSED` when its memory was given back.
+ */
+export function read(tensor: Tensor): Float32Array | Int32Array {
+  const direct = prepare('read', tensor)
+  const count = elementCount(tensor.shape)
+  const values = tensor.dtype === 'int32' ? new Int32Array(count) : new Float32Array(count)
+  callNative(() => addon().readTensor(record, values, direct))
+  return values
+}
+
+/**
+ * A tensor's elements in row-major order, as their bits: a Uint8Array, Uint16Array or Uint32Array.
+ * Throws as `read` does.
+ */
+export function readBits(tensor: Tensor): BitsArray {
+  const direct = prepare('readBits', tensor)
+  const values = new bitsArrays[tensor.dtype](elementCount(tensor.shape))
+  callNative(() => addon().readTensor(record, values, direct))
+  return values
+}
+
+/**
+ * Writes a tensor's elements in row-major order. A Float32Array is rounded to nearest even where the
+ * dtype is smaller; an `int32` tensor takes an Int32Array; any dtype takes its bits as `readBits`
+ * gives them.
+ *
+ * @throws As `read`, and `ERR_VATTENTION_INVALID_ARGUMENT` for an array of another type or length.
+ */
+export function write(tensor: Tensor, values: Float32Array | Int32Array | BitsArray): void {
+  const direct = prepare('write', tensor)
+  const number = tensor.dtype === 'int32' ? Int32Array : Float32Array
+  const bits = bitsArrays[tensor.dtype]
+  if (!(values instanceof number) && !(values instanceof bits)) {
+    throw errors.invalidArgument(
+      'values',
+      `a ${number.name} or (its bits) a ${bits.name}`,
+      (values as object | undefined)?.constructor.name ?? String(values),
+    )
+  }
+  const count = elementCount(tensor.shape)
+  if (values.length !== count) {
+    throw errors.invalidArgument('values', `${count} elements`, String(values.length))
+  }
+  callNative(() => addon().writeTensor(record, values, direct))
+}
+
+/** Checks the tensor, fills the record, and says whether the memory may be touched directly. */
+function prepare(what: string, tensor: Tensor): boolean {
+  const reasons = reasonsAgainst(tensor)
+  if (reasons.length > 0) throw errors.invalidTensor(what, reasons)
+  const owner = liveOwner(tensor)
+  writeTensorRecord(record, 0, tensor)
+  return isMemory(owner) && isInside(what, tensor, owner)
+}
+
+function isMemory(owner: TensorOwner | undefined): owner is NativeMemory {
+  return owner !== undefined && 'address' in owner
+}
+
+function isInside(what: string, tensor: Tensor, { address, bytes }: NativeMemory): true {
+  const offset = Number(tensor.data - address)
+  const span = spanBytes(tensor)
+  if (offset >= 0 && offset + span <= bytes) return true
+  throw errors.invalidTensor(what, [
+    reason('data', `inside the ${bytes} bytes of its owner`, `bytes ${offset}..${offset + span}`),
+  ])
+}
+
+function reasonsAgainst(tensor: Tensor): Reason[] {
+  if (typeof tensor !== 'object' || tensor === null) {
+    return [reason('tensor', 'a tensor', String(tensor))]
+  }
+  const { data, dtype, shape, strides, device } = tensor
+  const found: Reason[] = []
+  if (!dtypes.includes(dtype)) found.push(reason('dtype', dtypes.join(' or '), String(dtype)))
+  if (device?.type !== 'cpu') {
+    found.push(reason('device', 'cpu', device ? deviceName(device) : String(device)))
+  }
+  const integers = (list: unknown): list is readonly number[] =>
+    Array.isArray(list) && list.every((value) => Number.isSafeInteger(value) && value >= 0)
+  if (!integers(shape) || shape.length < 1 || shape.length > maxRank) {
+    found.push(reason('shape', `1 to ${maxRank} integers of at least 0`, JSON.stringify(shape)))
+  } else if (!integers(strides) || strides.length !== shape.length) {
+    const expected = `${shape.length} integers of at least 0`
+    found.push(reason('strides', expected, JSON.stringify(strides)))
+  } else if (elementCount(shape) >= mostElements) {
+    found.push(reason('shape', `fewer than ${mostElements} elements`, `[${shape.join(', ')}]`))
+  } else if (typeof data !== 'bigint' || (data <= 0n && elementCount(shape) > 0)) {
+    found.push(reason('data', 'an address', String(data)))
+  }
+  return found
+}
+
+function reason(code: string, expected: string, found: string): Reason {
+  return { code, message: `${code}: ${expected} required, found ${found}`, expected, found }
+}
