@@ -4,6 +4,7 @@
  */
 import { errors } from '@vattention/interface'
 
+import type { NativeFaults } from '../../../native/node/fault-plan.ts'
 import { loadAddon } from '../../../native/node/load-addon.ts'
 
 /** Options of a native cache, defaults filled in, enumerations as the numbers of the C ABI. */
@@ -44,16 +45,6 @@ export interface NativeCacheOptions {
   readonly cgroupRoot: string
   /** Absent: no faulty driver. */
   readonly faults?: NativeFaults
-}
-
-/** `vattn_fault_plan` */
-export interface NativeFaults {
-  readonly failCall: number
-  readonly failCount: number
-  readonly failCode: number
-  /** `vattn_driver_call` */
-  readonly failKind: number
-  readonly delayUs: number
 }
 
 /** `vattn_geometry` */
@@ -119,7 +110,7 @@ export interface NativeCache {
   slots(sequences: Uint32Array, out: Int32Array): void
   backedLength(sequence: number): number
   firstKept(sequence: number): number
-  /** `vattn_cache_stats` in its order, without `size`: see cache-stats.ts. */
+  /** `vattn_cache_stats` in its order, without `size`: see native/node/cache-stats.ts. */
   stats(out: Float64Array): void
   setLimit(bytes: number): void
   trim(keepBytes: number): number
@@ -128,7 +119,7 @@ export interface NativeCache {
   resumeMapper(): void
   drainMapper(): void
   drainMapperAsync(): Promise<void>
-  /** Events, `eventFields` numbers each: see events.ts. */
+  /** Events, see native/node/cache-events.ts. */
   trace(): Float64Array
   /** Re-arms the faulty driver; returns the driver calls made so far. */
   setFaults(faults: NativeFaults | undefined): number
@@ -162,7 +153,7 @@ export interface NativeTimeline {
 export interface CoreAddon {
   readonly Cache: new (
     options: NativeCacheOptions,
-    /** Where `step` writes: see step-result.ts. */
+    /** Where `step` writes: see native/node/step-result.ts. */
     results: Float64Array,
     /** Given batches of events, or undefined when nobody listens. */
     onEvents: ((events: Float64Array) => void) | undefined,

@@ -6,8 +6,8 @@ import {
   type Tensor,
 } from '@vattention/interface'
 
+import type { NativeCalls } from '../../../native/node/native-calls.ts'
 import type { NativeCache, NativeTensor } from './addon.ts'
-import type { NativeCalls } from './native-calls.ts'
 import type { OwnedTensor, TensorOwner } from './owned-tensor.ts'
 
 /** The view of a cache: made once, valid until the cache is disposed. */

@@ -18,29 +18,28 @@ import {
   type Stream,
 } from '@vattention/interface'
 
-import { nativeStatus } from '../../../native/node/native-error.ts'
-import type { NativeCache } from './addon.ts'
 import {
   checkAllocate,
   checkLength,
   checkPublish,
   checkStep,
   checkStream,
-  checkTrim,
-} from './arguments.ts'
+} from '../../../native/node/cache-arguments.ts'
+import { toCacheEvents } from '../../../native/node/cache-events.ts'
+import { statsNumbers, toCacheStats } from '../../../native/node/cache-stats.ts'
+import { toNativeFaults, type FaultPlan } from '../../../native/node/fault-plan.ts'
+import { NativeCalls } from '../../../native/node/native-calls.ts'
+import { nativeStatus } from '../../../native/node/native-error.ts'
+import { stepNumbers, toStepResult } from '../../../native/node/step-result.ts'
+import type { NativeCache } from './addon.ts'
 import { CacheFence } from './cache-fence.ts'
-import { statsNumbers, toCacheStats } from './cache-stats.ts'
 import { makeView } from './cache-view.ts'
 import { resolveOptions, type ContiguousTestOptions } from './contiguous-options.ts'
 import { createNativeCache } from './create-native-cache.ts'
-import { toCacheEvents } from './events.ts'
-import { toNativeFaults, type FaultPlan } from './fault-plan.ts'
 import { geometryOf, type ContiguousGeometry } from './geometry.ts'
 import { Mapper } from './mapper.ts'
-import { NativeCalls } from './native-calls.ts'
 import { PrefixIndex } from './prefix-index.ts'
-import { stepNumbers, toStepResult } from './step-result.ts'
-import type { TrimOptions } from './trim-options.ts'
+import { checkTrim, type TrimOptions } from './trim-options.ts'
 
 type OutOfMemory = Extract<StepResult, { status: 'outOfMemory' }>
 

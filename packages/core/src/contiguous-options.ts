@@ -19,8 +19,8 @@ import {
   type Reason,
 } from '@vattention/interface'
 
+import { toNativeFaults, type FaultPlan } from '../../../native/node/fault-plan.ts'
 import type { NativeCacheOptions } from './addon.ts'
-import { toNativeFaults, type FaultPlan } from './fault-plan.ts'
 
 /** What a cache can be given beyond its options, for tests of whatever is built on it. */
 export interface ContiguousTestOptions {

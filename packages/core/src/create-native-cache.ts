@@ -1,7 +1,7 @@
 import type { CacheEvent } from '@vattention/interface'
 
+import { toCacheEvents } from '../../../native/node/cache-events.ts'
 import { addon, type NativeCache, type NativeCacheOptions } from './addon.ts'
-import { toCacheEvents } from './events.ts'
 import { makeWith } from './geometry.ts'
 
 /**

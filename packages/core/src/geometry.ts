@@ -1,9 +1,9 @@
 import { errors, type ContiguousCacheOptions, type Layout } from '@vattention/interface'
 
+import { NativeCalls } from '../../../native/node/native-calls.ts'
 import { nativeStatus } from '../../../native/node/native-error.ts'
 import { addon, type NativeGeometry } from './addon.ts'
 import { resolveOptions } from './contiguous-options.ts'
-import { NativeCalls } from './native-calls.ts'
 
 /** How a contiguous cache lays out its address space, and what that costs. */
 export interface ContiguousGeometry extends Omit<NativeGeometry, 'rowBytes'> {

@@ -1,5 +1,5 @@
+import type { NativeCalls } from '../../../native/node/native-calls.ts'
 import type { NativeCache } from './addon.ts'
-import type { NativeCalls } from './native-calls.ts'
 
 /**
  * The thread that maps ahead of time. Steering it is for tests and for phases where no other thread
