@@ -2,8 +2,11 @@ import type { DType } from './dtype.ts'
 import type { Device } from './device.ts'
 import type { Layout, PoolLayout } from './kv-cache.ts'
 
-/** Sizes that are fine: any, a list, or the multiples of a number. */
-export type SizeSet = 'any' | readonly number[] | { readonly multipleOf: number }
+/** Sizes that are fine: any, a list, or the multiples of a number (up to `atMost`, where given). */
+export type SizeSet =
+  | 'any'
+  | readonly number[]
+  | { readonly multipleOf: number; readonly atMost?: number }
 
 /** How far CUDA graphs can capture a plan; each level includes the ones after it. */
 export type GraphLevel = 'always' | 'uniformBatch' | 'singleToken' | 'never'
@@ -17,8 +20,14 @@ export interface Capabilities {
   readonly dtypes: readonly DType[]
   /** Of the cache; a pair `[query dtype, cache dtype]` where only some combinations work. */
   readonly kvDtypes: readonly DType[] | readonly (readonly [DType, DType])[]
-  /** Pairs `[head dim, value head dim]`, or sizes that K and V share. */
-  readonly headDims: SizeSet | readonly (readonly [number, number])[]
+  /**
+   * Sizes that K and V share, pairs `[head dim, value head dim]`, or sizes of each that go together
+   * in any combination.
+   */
+  readonly headDims:
+    | SizeSet
+    | readonly (readonly [number, number])[]
+    | { readonly key: SizeSet; readonly value: SizeSet }
   /** Query heads per KV head. */
   readonly groupSizes: SizeSet
   readonly cacheKinds: readonly ('contiguous' | 'paged')[]
@@ -54,14 +63,15 @@ export interface Capabilities {
 export function sizeAllowed(set: SizeSet, size: number): boolean {
   if (set === 'any') return size > 0
   if (isList(set)) return set.includes(size)
-  return size > 0 && size % set.multipleOf === 0
+  return size > 0 && size % set.multipleOf === 0 && size <= (set.atMost ?? Infinity)
 }
 
-/** A size set in words: `64, 128` or `any multiple of 8`. */
+/** A size set in words: `64, 128`, `any multiple of 8` or `any multiple of 8 up to 512`. */
 export function describeSizes(set: SizeSet): string {
   if (set === 'any') return 'any'
   if (isList(set)) return set.join(', ') || 'none'
-  return `any multiple of ${set.multipleOf}`
+  const end = set.atMost === undefined ? '' : ` up to ${set.atMost}`
+  return `any multiple of ${set.multipleOf}${end}`
 }
 
 function isList(set: SizeSet): set is readonly number[] {

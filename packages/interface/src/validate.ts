@@ -193,13 +193,8 @@ function headReasons(
   const found: Reason[] = []
   const pair = [shape.headDim, shape.valueHeadDim] as const
   const { headDims } = capabilities
-  const allowed = isPairs(headDims)
-    ? headDims.some(([key, value]) => key === pair[0] && value === pair[1])
-    : pair[0] === pair[1] && sizeAllowed(headDims, pair[0])
-  if (!allowed) {
-    const expected = isPairs(headDims)
-      ? headDims.map((dims) => dims.join('/')).join(', ')
-      : describeSizes(headDims)
+  if (!headDimsAllowed(headDims, ...pair)) {
+    const expected = describeHeadDims(headDims)
     const dims = pair[0] === pair[1] ? String(pair[0]) : pair.join('/')
     found.push(reason('headDim', `head dim ${expected} required, found ${dims}`, expected, dims))
   }
@@ -294,6 +289,25 @@ const layoutName = (layout: Layout) =>
 
 function hasLayout(layouts: readonly Layout[], layout: Layout): boolean {
   return layouts.some((other) => layoutName(other) === layoutName(layout))
+}
+
+function headDimsAllowed(dims: Capabilities['headDims'], key: number, value: number): boolean {
+  if (isPairs(dims)) return dims.some((pair) => pair[0] === key && pair[1] === value)
+  if (isIndependent(dims)) return sizeAllowed(dims.key, key) && sizeAllowed(dims.value, value)
+  return key === value && sizeAllowed(dims, key)
+}
+
+function describeHeadDims(dims: Capabilities['headDims']): string {
+  if (isPairs(dims)) return dims.map((pair) => pair.join('/')).join(', ')
+  if (!isIndependent(dims)) return describeSizes(dims)
+  const [key, value] = [describeSizes(dims.key), describeSizes(dims.value)]
+  return key === value ? key : `${key} (values: ${value})`
+}
+
+function isIndependent(
+  dims: Capabilities['headDims'],
+): dims is { readonly key: SizeSet; readonly value: SizeSet } {
+  return typeof dims === 'object' && 'key' in dims
 }
 
 function isPairs(dims: Capabilities['headDims']): dims is readonly (readonly [number, number])[] {

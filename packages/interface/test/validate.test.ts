@@ -69,6 +69,20 @@ test('head dims may be pairs of key and value', () => {
   expect(codes(config, mla)).toEqual(['headDim'])
 })
 
+test('head dims of key and value may be independent, and bounded', () => {
+  const sizes = { multipleOf: 8, atMost: 256 }
+  const free: Capabilities = { ...capabilities, headDims: { key: sizes, value: sizes } }
+  const withDims = (headDim: number, valueHeadDim: number): AttentionConfig => ({
+    ...config,
+    cache: { kind: 'contiguous', shape: { ...shape, headDim, valueHeadDim } },
+  })
+  expect(codes(withDims(192, 128), free)).toEqual([])
+  expect(codes(withDims(264, 64), free)).toEqual(['headDim'])
+  expect(codes(withDims(64, 60), free)).toEqual(['headDim'])
+  const [reason] = validateConfig(free, withDims(512, 64))
+  expect(reason!.expected).toBe('any multiple of 8 up to 256')
+})
+
 test('cache dtypes may depend on the query dtype', () => {
   const pairs: Capabilities = {
     ...capabilities,
