@@ -1,0 +1,158 @@
+/**
+ * The configuration that cases start from: the plainest one that a backend declares, so that each
+ * case asks for one thing more and no backend is tested with what it never claimed.
+ */
+import {
+  sizeAllowed,
+  type AttentionConfig,
+  type Capabilities,
+  type DType,
+  type KvCache,
+  type KvCacheShape,
+  type Layout,
+  type PoolLayout,
+  type SizeSet,
+} from '@vattention/interface'
+
+import type { DescribedConfig } from './needs.ts'
+
+/** What a case may ask for over the plainest configuration. */
+export interface ConfigOverrides extends Partial<Omit<AttentionConfig, 'cache'>> {
+  readonly kvDtype?: DType
+  readonly kvHeads?: number
+  readonly headDim?: number
+  readonly valueHeadDim?: number
+  readonly layers?: number
+  readonly layout?: Layout
+  readonly poolLayout?: PoolLayout
+  readonly blockTokens?: number
+}
+
+/** Kinds of cache. */
+export type CacheKind = KvCache['kind']
+export const cacheKinds: readonly CacheKind[] = ['contiguous', 'paged']
+
+/** Stands for scales that a scene makes: needs are data and have no memory. */
+const described = { data: 0n, dtype: 'float32', shape: [1, 1], strides: [1, 1] } as const
+const describedScales = {
+  key: { ...described, device: { type: 'cpu' } },
+  value: { ...described, device: { type: 'cpu' } },
+} as const
+
+/** The plainest configuration over a cache of `kind`, with what a case asks for. */
+export function baseConfig(
+  capabilities: Capabilities,
+  kind: CacheKind,
+  overrides: ConfigOverrides = {},
+): DescribedConfig {
+  const {
+    kvDtype,
+    headDim = preferredHeadDim(capabilities)[0],
+    valueHeadDim = overrides.headDim ?? preferredHeadDim(capabilities)[1],
+    kvHeads = 2,
+    layers = 1,
+    layout = kind === 'contiguous' ? preferredLayout(capabilities) : undefined,
+    poolLayout = kind === 'paged' ? (capabilities.poolLayouts[0] ?? 'nhd') : undefined,
+    blockTokens = kind === 'paged' ? preferred(capabilities.blockTokens, [16]) : undefined,
+    ...attention
+  } = overrides
+  const [dtype, cacheDtype] = preferredDtypes(capabilities, attention.dtype)
+  const shape: KvCacheShape = {
+    layers,
+    kvHeads,
+    headDim,
+    valueHeadDim,
+    dtype: kvDtype ?? cacheDtype,
+    maxSequences: 1,
+    maxLength: 1,
+  }
+  return {
+    queryHeads: kvHeads * preferred(capabilities.groupSizes, [2, 1]),
+    dtype,
+    ...(!capabilities.causal && { causal: false }),
+    ...(capabilities.lse && { needsLse: true }),
+    ...(shape.dtype === 'float8_e4m3' && { fp8Scales: describedScales }),
+    ...attention,
+    cache: {
+      kind,
+      shape,
+      ...(layout !== undefined && { layout }),
+      ...(poolLayout !== undefined && { poolLayout }),
+      ...(blockTokens !== undefined && { blockTokens }),
+    },
+  }
+}
+
+/** The first of `wished` that a set allows, else its smallest member of note. */
+function preferred(set: SizeSet, wished: readonly number[]): number {
+  const found = wished.find((size) => sizeAllowed(set, size))
+  if (found !== undefined) return found
+  if (set === 'any') return wished[0]!
+  return 'multipleOf' in set ? set.multipleOf : (set[0] ?? wished[0]!)
+}
+
+/** Every pair of query and cache dtype that is declared. */
+export function declaredDtypes({ dtypes, kvDtypes }: Capabilities): (readonly [DType, DType])[] {
+  const pairs = kvDtypes.flatMap((entry) =>
+    typeof entry === 'string' ? dtypes.map((dtype) => [dtype, entry] as const) : [entry],
+  )
+  return pairs.filter(([dtype]) => dtypes.includes(dtype))
+}
+
+/** float32 where it is declared, since its bounds are the tightest; one type for all if possible. */
+function preferredDtypes(capabilities: Capabilities, asked?: DType): readonly [DType, DType] {
+  const pairs = declaredDtypes(capabilities).filter(([dtype]) => !asked || dtype === asked)
+  const same = pairs.filter(([query, cache]) => query === cache)
+  const fallback = asked ?? capabilities.dtypes[0] ?? 'float32'
+  return same.find(([query]) => query === 'float32') ?? same[0] ?? pairs[0] ?? [fallback, fallback]
+}
+
+/** Head dims that models use, and some that no tile fits. */
+const usualHeadDims = [16, 32, 40, 59, 64, 72, 80, 96, 112, 128, 192, 256, 512]
+
+/** Every declared pair of head dims; of unbounded sets those that models use. */
+export function declaredHeadDims({ headDims }: Capabilities): (readonly [number, number])[] {
+  const same = (sizes: readonly number[]) => sizes.map((size) => [size, size] as const)
+  if (headDims === 'any') return [...same(usualHeadDims), [64, 32]]
+  if ('multipleOf' in headDims) {
+    return same(usualHeadDims.filter((size) => sizeAllowed(headDims, size)))
+  }
+  if ('key' in headDims) {
+    const pairs = [...same(usualHeadDims), [64, 32], [192, 128]] as const
+    return pairs.filter(
+      ([key, value]) => sizeAllowed(headDims.key, key) && sizeAllowed(headDims.value, value),
+    )
+  }
+  return headDims.map((entry) => (typeof entry === 'number' ? [entry, entry] : entry))
+}
+
+function preferredHeadDim(capabilities: Capabilities): readonly [number, number] {
+  const dims = declaredHeadDims(capabilities)
+  return dims.find(([key, value]) => key === 64 && value === 64) ?? dims[0] ?? [64, 64]
+}
+
+/** Block sizes of `@vattention/paged-attention` and of published kernels. */
+const usualBlockTokens = [1, 8, 16, 32, 64, 128, 256]
+
+/** Every declared block size; of unbounded sets those in use. */
+export function declaredBlockTokens({ blockTokens }: Capabilities): readonly number[] {
+  if (blockTokens === 'any') return usualBlockTokens
+  if ('multipleOf' in blockTokens) {
+    return usualBlockTokens.filter((size) => sizeAllowed(blockTokens, size))
+  }
+  return blockTokens
+}
+
+/** Layouts of a contiguous cache to try: all that are declared. */
+export function declaredLayouts({ layouts }: Capabilities): readonly Layout[] {
+  return layouts === 'any' ? ['split', 'interleaved', { layerGroup: 2 }] : layouts
+}
+
+function preferredLayout({ layouts }: Capabilities): Layout | undefined {
+  return layouts === 'any' ? undefined : layouts[0]
+}
+
+/** `split`, `layer group of 2`. */
+export function layoutName(layout: Layout): string {
+  return typeof layout === 'string' ? layout : `layer group of ${layout.layerGroup}`
+}

@@ -1,0 +1,93 @@
+/** What a cache case runs in. */
+import {
+  dtypeBytes,
+  type ContiguousCacheOptions,
+  type KvCache,
+  type KvCacheShape,
+  type PagedCacheOptions,
+} from '@vattention/interface'
+
+import type { CaseContext, ConformanceCase } from '../case.ts'
+import type { Memory } from '../memory.ts'
+import type { CacheSubject } from '../subject.ts'
+import { CacheProbe } from './probe.ts'
+
+/** What a case needs of a cache. */
+export interface CacheNeeds {
+  /** Shares published prefixes. */
+  readonly prefixIndex?: boolean
+  /** Streams whose work does not end at once. */
+  readonly streams?: boolean
+}
+
+/** A cache to play with: what cases ask for, whatever the kind is. */
+export interface CacheWish extends Partial<KvCacheShape> {
+  /**
+   * Tokens that fit, and the background work that would blur it turned off. Defaults to more than
+   * all sequences can hold.
+   */
+  readonly tokens?: number
+  readonly contiguous?: Partial<ContiguousCacheOptions>
+  readonly paged?: Partial<PagedCacheOptions>
+}
+
+/** The plainest cache: two layers, rows of 256 bytes, so that 64 KiB hold 256 tokens of one tensor. */
+const plain = {
+  layers: 2,
+  kvHeads: 2,
+  headDim: 32,
+  dtype: 'float32',
+  maxSequences: 8,
+  maxLength: 2048,
+} as const
+
+/** The subject, and the means to try it. */
+export class CacheContext implements CaseContext<CacheNeeds> {
+  readonly subject: CacheSubject & { readonly memory: Memory }
+
+  constructor(subject: CacheSubject & { readonly memory: Memory }) {
+    this.subject = subject
+  }
+
+  unmet({ prefixIndex, streams }: CacheNeeds): readonly string[] {
+    const reasons: string[] = []
+    if (prefixIndex && this.subject.prefixIndex === false) {
+      reasons.push('no prefix index is declared')
+    }
+    if (streams && !this.subject.stream) reasons.push('no streams to test with were given')
+    return reasons
+  }
+
+  /** Makes a cache and what looks into it. Dispose it. */
+  probe(wish: CacheWish = {}): CacheProbe {
+    return new CacheProbe(this.create(wish), this.subject.memory)
+  }
+
+  /** Makes a cache. Dispose it. */
+  create(wish: CacheWish = {}): KvCache {
+    const { contiguous, paged, tokens, ...shape } = wish
+    const common = { ...plain, ...shape, device: this.subject.memory.device }
+    const { layers, kvHeads, headDim, valueHeadDim = headDim, dtype } = common
+    const tokenBytes = layers * kvHeads * (headDim + valueHeadDim) * dtypeBytes[dtype]
+    const all = common.maxSequences * (common.maxLength + 256)
+    const limitBytes = (tokens ?? all) * tokenBytes
+    if (this.subject.kind === 'paged') {
+      return this.subject.create({ ...common, limitBytes, ...paged })
+    }
+    if (tokens !== undefined) {
+      return this.subject.create({ ...common, limitBytes, mapAhead: false, ...contiguous })
+    }
+    // Ample: a limit is no reservation, and every tensor of a sequence may end in a large page.
+    const pages = common.maxSequences * 2 * layers * (4 << 20)
+    return this.subject.create({ ...common, limitBytes: limitBytes + pages, ...contiguous })
+  }
+
+  /** The options that `create` would be given, with changes that may break them. */
+  createWith(change: Record<string, unknown>): KvCache {
+    const options = { ...plain, limitBytes: 64 << 20, ...change } as never
+    return this.subject.create(options)
+  }
+}
+
+/** A case of a cache. */
+export type CacheCase = ConformanceCase<CacheContext, CacheNeeds>

@@ -1,0 +1,59 @@
+/** What is tested: a backend with caches to read, or a cache. */
+import type {
+  AttentionBackend,
+  ContiguousCacheOptions,
+  KvCache,
+  PagedCacheOptions,
+  Stream,
+} from '@vattention/interface'
+
+import type { Memory } from './memory.ts'
+
+/** Makes a contiguous cache; the kit disposes it. */
+export type MakeContiguousCache = (options: ContiguousCacheOptions) => KvCache
+/** Makes a paged cache; the kit disposes it. */
+export type MakePagedCache = (options: PagedCacheOptions) => KvCache
+
+/** A backend, and the caches that it is tested over. */
+export interface BackendSubject {
+  readonly backend: AttentionBackend
+  /** Makes another instance, for the cases that dispose it. Defaults to none: they are skipped. */
+  readonly create?: () => AttentionBackend
+  /** A kind that is absent is not tested, visibly. */
+  readonly caches: {
+    readonly contiguous?: MakeContiguousCache
+    readonly paged?: MakePagedCache
+  }
+  /** Memory that the backend can address. Defaults to `@vattention/core`'s host memory. */
+  readonly memory?: Memory
+  /**
+   * All layouts and cache kinds go through one kernel, so their results must be equal bit for bit.
+   * Defaults to `false`: equal to rounding.
+   */
+  readonly sameKernel?: boolean
+}
+
+/** A stream whose work ends when the test says so, such as `@vattention/core`'s `HostTimeline`. */
+export interface TestStream extends Stream, Disposable {
+  /** Starts a piece of work and returns its number. */
+  submit(): number
+  /** Ends all work up to that number, or all. */
+  complete(work?: number): void
+}
+
+/** What cache cases need to know besides the contract. */
+export interface CacheTraits {
+  /** Memory that reads and writes the cache's. Defaults to `@vattention/core`'s host memory. */
+  readonly memory?: Memory
+  /** Shares published prefixes. Defaults to `true`. */
+  readonly prefixIndex?: boolean
+  /** Makes streams for the cases of fences. Defaults to `HostTimeline` with the default memory. */
+  readonly stream?: () => TestStream
+}
+
+/** A cache, by how to make one. Cases make many, with small limits, and dispose them. */
+export type CacheSubject = CacheTraits &
+  (
+    | { readonly kind: 'contiguous'; readonly create: MakeContiguousCache }
+    | { readonly kind: 'paged'; readonly create: MakePagedCache }
+  )
