@@ -4,9 +4,7 @@ import type { Layout, PoolLayout } from './kv-cache.ts'
 
 /** Sizes that are fine: any, a list, or the multiples of a number (up to `atMost`, where given). */
 export type SizeSet =
-  | 'any'
-  | readonly number[]
-  | { readonly multipleOf: number; readonly atMost?: number }
+  'any' | readonly number[] | { readonly multipleOf: number; readonly atMost?: number }
 
 /** How far CUDA graphs can capture a plan; each level includes the ones after it. */
 export type GraphLevel = 'always' | 'uniformBatch' | 'singleToken' | 'never'
