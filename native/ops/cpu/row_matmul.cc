@@ -1,0 +1,256 @@
+#include "ops/cpu/row_matmul.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "ops/cpu/targets.h"
+// After targets.h:
+#include "hwy/cache_control.h"
+// Compiled once per instruction set by including itself; the best that the CPU has is called.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "ops/cpu/row_matmul.cc"
+#include "hwy/foreach_target.h"
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace vattention::ops {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+using DF = hn::ScalableTag<float>;
+using VF = hn::Vec<DF>;
+using DU32 = hn::Rebind<uint32_t, DF>;
+
+// A register tile: kTileRows rows by kTileVectors vectors. bf16 keeps two sums each, so AVX-512
+// fills 24 of its 32 registers with sums and AVX2 12 of its 16.
+inline constexpr int kTileRows = 6;
+inline constexpr int kTileVectors = HWY_MAX_BYTES >= 64 || HWY_ARCH_ARM ? 2 : 1;
+inline constexpr int64_t kLanes = HWY_MAX_BYTES / sizeof(float);
+inline constexpr int64_t kTileOutputs = kTileVectors * kLanes;
+static_assert(kRowMatmulUnit % kTileOutputs == 0, "units are whole tiles");
+
+// Calls f(0), ..., f(N - 1) with constant indices, so that arrays of vectors stay in registers.
+template <size_t... kIndices, class F>
+HWY_INLINE void UnrollIndices(std::index_sequence<kIndices...>, F&& f) {
+  (f(std::integral_constant<size_t, kIndices>{}), ...);
+}
+template <size_t kCount, class F>
+HWY_INLINE void Unroll(F&& f) {
+  UnrollIndices(std::make_index_sequence<kCount>{}, f);
+}
+#define VATTN_UNROLL(i) [&](auto i) HWY_ATTR __attribute__((always_inline))
+
+// How far ahead of its use a cache line is asked for: two groups of 32 inputs in bf16. The hardware
+// prefetcher stops at page ends; this does not.
+inline constexpr int64_t kPrefetchBytes = 8192;
+
+// Asks for part `part` of `parts` of the lines that the same tile will need kPrefetchBytes later.
+// Every tile asks for its share: all at once they would wait for each other, and computing for
+// them.
+template <typename T>
+HWY_INLINE void PrefetchShare(const T* weights, int64_t part, int64_t parts) {
+  constexpr int64_t kLines = kInputAlignment * static_cast<int64_t>(sizeof(T)) / 4;
+  constexpr int64_t kLineBytes = kBlockOutputs * static_cast<int64_t>(sizeof(float));
+  const char* ahead = reinterpret_cast<const char*>(weights) + kPrefetchBytes;
+  for (int64_t line = kLines * part / parts; line < kLines * (part + 1) / parts; ++line) {
+    for (int64_t byte = 0; byte < kTileOutputs * 4; byte += 64) {
+      hwy::Prefetch(ahead + line * kLineBytes + byte);
+    }
+  }
+}
+
+// sums [kRows, kBlockOutputs] += activations [kRows, 32] x one group of 32 inputs of kTileOutputs
+// outputs. `weights` points at the group's first pair.
+template <int kRows>
+HWY_INLINE void AddBfloat16(const uint16_t* HWY_RESTRICT weights,
+                            const float* HWY_RESTRICT activations, int64_t stride,
+                            float* HWY_RESTRICT sums) {
+  const DF d;
+  const DU32 du;
+  const auto odd_bits = hn::Set(du, 0xFFFF0000u);
+  VF even[kRows * kTileVectors];
+  VF odd[kRows * kTileVectors];
+  Unroll<kRows * kTileVectors>(VATTN_UNROLL(i) { even[i] = odd[i] = hn::Zero(d); });
+  for (int64_t pair = 0; pair < kInputAlignment / 2; ++pair) {
+    const auto* line = reinterpret_cast<const uint32_t*>(weights) + pair * kBlockOutputs;
+    VF first[kTileVectors];
+    VF second[kTileVectors];
+    Unroll<kTileVectors>(VATTN_UNROLL(v) {
+      const auto both = hn::Load(du, line + v * kLanes);
+      first[v] = hn::BitCast(d, hn::ShiftLeft<16>(both));
+      second[v] = hn::BitCast(d, hn::And(both, odd_bits));
+    });
+    Unroll<kRows>(VATTN_UNROLL(r) {
+      const VF a = hn::Set(d, activations[r * stride + 2 * pair]);
+      const VF b = hn::Set(d, activations[r * stride + 2 * pair + 1]);
+      Unroll<kTileVectors>(VATTN_UNROLL(v) {
+        constexpr size_t i = decltype(r)::value * kTileVectors + decltype(v)::value;
+        even[i] = hn::MulAdd(a, first[v], even[i]);
+        odd[i] = hn::MulAdd(b, second[v], odd[i]);
+      });
+    });
+  }
+  Unroll<kRows>(VATTN_UNROLL(r) {
+    Unroll<kTileVectors>(VATTN_UNROLL(v) {
+      constexpr size_t i = decltype(r)::value * kTileVectors + decltype(v)::value;
+      float* sum = sums + r * kBlockOutputs + v * kLanes;
+      hn::Store(hn::Add(hn::Load(d, sum), hn::Add(even[i], odd[i])), d, sum);
+    });
+  });
+}
+
+// The same for float32.
+template <int kRows>
+HWY_INLINE void AddFloat32(const float* HWY_RESTRICT weights, const float* HWY_RESTRICT activations,
+                           int64_t stride, float* HWY_RESTRICT sums) {
+  const DF d;
+  VF sum[kRows * kTileVectors];
+  Unroll<kRows>(VATTN_UNROLL(r) {
+    Unroll<kTileVectors>(VATTN_UNROLL(v) {
+      sum[r * kTileVectors + v] = hn::Load(d, sums + r * kBlockOutputs + v * kLanes);
+    });
+  });
+  for (int64_t k = 0; k < kInputAlignment; ++k) {
+    const float* line = weights + k * kBlockOutputs;
+    VF weight[kTileVectors];
+    Unroll<kTileVectors>(VATTN_UNROLL(v) { weight[v] = hn::Load(d, line + v * kLanes); });
+    Unroll<kRows>(VATTN_UNROLL(r) {
+      const VF a = hn::Set(d, activations[r * stride + k]);
+      Unroll<kTileVectors>(VATTN_UNROLL(v) {
+        constexpr size_t i = decltype(r)::value * kTileVectors + decltype(v)::value;
+        sum[i] = hn::MulAdd(a, weight[v], sum[i]);
+      });
+    });
+  }
+  Unroll<kRows>(VATTN_UNROLL(r) {
+    Unroll<kTileVectors>(VATTN_UNROLL(v) {
+      hn::Store(sum[r * kTileVectors + v], d, sums + r * kBlockOutputs + v * kLanes);
+    });
+  });
+}
+
+template <int kRows, typename T>
+HWY_INLINE void AddGroup(const T* weights, const float* activations, int64_t stride, float* sums) {
+  if constexpr (sizeof(T) == 2) {
+    AddBfloat16<kRows>(weights, activations, stride, sums);
+  } else {
+    AddFloat32<kRows>(weights, activations, stride, sums);
+  }
+}
+
+// All rows, in tiles of at most kTileRows.
+template <typename T>
+HWY_INLINE void AddRows(const T* weights, const float* activations, int64_t stride, int64_t rows,
+                        float* sums) {
+  // 8 rows are two tiles of 4 and not 6 and 2: loading weights is paid per tile.
+  const int64_t tiles = (rows + kTileRows - 1) / kTileRows;
+  for (int64_t t = 0; t < tiles; ++t) {
+    const int64_t first = rows * t / tiles;
+    const float* a = activations + first * stride;
+    float* to = sums + first * kBlockOutputs;
+    PrefetchShare(weights, t, tiles);
+    switch (rows * (t + 1) / tiles - first) {
+      case 1:
+        AddGroup<1>(weights, a, stride, to);
+        break;
+      case 2:
+        AddGroup<2>(weights, a, stride, to);
+        break;
+      case 3:
+        AddGroup<3>(weights, a, stride, to);
+        break;
+      case 4:
+        AddGroup<4>(weights, a, stride, to);
+        break;
+      case 5:
+        AddGroup<5>(weights, a, stride, to);
+        break;
+      default:
+        AddGroup<kTileRows>(weights, a, stride, to);
+    }
+  }
+}
+
+void Widen(const uint16_t* HWY_RESTRICT from, int64_t count, float* HWY_RESTRICT to) {
+  const DF d;
+  const DU32 du;
+  const hn::Rebind<uint16_t, DF> du16;
+  int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) {
+    const auto bits = hn::PromoteTo(du, hn::LoadU(du16, from + i));
+    hn::StoreU(hn::BitCast(d, hn::ShiftLeft<16>(bits)), d, to + i);
+  }
+  for (; i < count; ++i) to[i] = hwy::F32FromBF16(hwy::BitCastScalar<hwy::bfloat16_t>(from[i]));
+}
+
+template <typename T>
+void Multiply(const RowMatmulArgs& args) {
+  const WeightMatrix& weights = *args.weights;
+  const int64_t inputs = weights.inputs();
+  const int64_t padded = weights.padded_inputs();
+  const int64_t outputs = weights.outputs();
+  constexpr int64_t kGroup = kInputAlignment * kBlockOutputs;  // elements of 32 inputs
+
+  float* activations = args.scratch;                     // [rows, padded]
+  float* sums = args.scratch + kRowMatmulRows * padded;  // [rows, kBlockOutputs]
+  for (int64_t r = 0; r < args.rows; ++r) {
+    const T* from = static_cast<const T*>(args.activations) + r * inputs;
+    float* to = activations + r * padded;
+    if constexpr (sizeof(T) == 2) {
+      Widen(from, inputs, to);
+    } else {
+      std::copy(from, from + inputs, to);
+    }
+    std::fill(to + inputs, to + padded, 0.0f);
+  }
+
+  for (int64_t unit = args.first_unit; unit < args.last_unit;) {
+    // The part of one block that is ours: one or both of its units.
+    constexpr int64_t kUnits = kBlockOutputs / kRowMatmulUnit;
+    const int64_t block = unit / kUnits;
+    const int64_t end = std::min(args.last_unit, (block + 1) * kUnits);
+    const int64_t first = (unit - block * kUnits) * kRowMatmulUnit;
+    const int64_t last = (end - block * kUnits) * kRowMatmulUnit;
+    const T* from = static_cast<const T*>(weights.data()) + block * padded * kBlockOutputs;
+    std::fill(sums, sums + args.rows * kBlockOutputs, 0.0f);
+    for (int64_t k = 0; k < padded; k += kInputAlignment, from += kGroup) {
+      for (int64_t output = first; output < last; output += kTileOutputs) {
+        // A bf16 line holds pairs, so an output is two elements from the next one.
+        const T* column = from + output * static_cast<int64_t>(sizeof(float) / sizeof(T));
+        AddRows(column, activations + k, padded, args.rows, sums + output);
+      }
+    }
+    const int64_t valid = std::min(last, outputs - block * kBlockOutputs);
+    for (int64_t r = 0; r < args.rows; ++r) {
+      float* to = args.output + r * outputs + block * kBlockOutputs;
+      for (int64_t output = first; output < valid; ++output) {
+        to[output] = sums[r * kBlockOutputs + output];
+      }
+    }
+    unit = end;
+  }
+}
+
+void MultiplyBfloat16(const RowMatmulArgs& args) { Multiply<uint16_t>(args); }
+void MultiplyFloat32(const RowMatmulArgs& args) { Multiply<float>(args); }
+
+}  // namespace HWY_NAMESPACE
+}  // namespace vattention::ops
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace vattention::ops {
+
+HWY_EXPORT(MultiplyBfloat16);
+HWY_EXPORT(MultiplyFloat32);
+
+void RowMatmul(const RowMatmulArgs& args) {
+  if (args.weights->precision() == Precision::kBfloat16) {
+    HWY_DYNAMIC_DISPATCH(MultiplyBfloat16)(args);
+  } else {
+    HWY_DYNAMIC_DISPATCH(MultiplyFloat32)(args);
+  }
+}
+
+}  // namespace vattention::ops
+#endif  // HWY_ONCE
