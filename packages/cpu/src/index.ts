@@ -1,1 +1,12 @@
-export {}
+/**
+ * SIMD attention on the CPU over contiguous and paged KV caches.
+ * @packageDocumentation
+ */
+export { cpuCapabilities } from './capabilities.ts'
+export {
+  CpuBackend,
+  createCpuBackend,
+  createCpuBackend as createBackend,
+  type CpuBackendOptions,
+} from './cpu-backend.ts'
+export type { CpuPlan } from './cpu-plan.ts'
