@@ -1,3 +1,3 @@
 import { bundle } from '../../tsup.shared.ts'
 
-export default bundle(['src/index.ts', 'src/bin.ts', 'src/demo.ts'])
+export default bundle(['src/index.ts', 'src/bin.ts'])

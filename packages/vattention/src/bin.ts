@@ -1,1 +1,19 @@
-export {}
+#!/usr/bin/env node
+import process from 'node:process'
+
+import { main } from './main.ts'
+
+const interrupt = new AbortController()
+process.once('SIGINT', () => interrupt.abort()) // a second Ctrl-C ends the process at once
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error
+  interrupt.abort() // the reader of a pipe went away
+})
+
+void main(process.argv.slice(2), {
+  terminal: { out: process.stdout, err: process.stderr },
+  environment: process.env,
+  signal: interrupt.signal,
+}).then((status) => {
+  process.exitCode = status
+})

@@ -1,0 +1,199 @@
+import Table from 'cli-table3'
+import type { Command } from 'commander'
+import {
+  describeModel,
+  describeShape,
+  kvCacheShape,
+  probeEngine,
+  type ModelDescription,
+  type ModelShapeName,
+} from '@vattention/engine'
+import type { Layout } from '@vattention/interface'
+
+import { bytes, integer } from '../cli/option-values.ts'
+import { writeJson } from '../cli/terminal.ts'
+import { formatBytes } from '../cli/units.ts'
+import { UsageError } from '../cli/usage-error.ts'
+import { readBackends, type BackendReport } from '../inspect/backends.ts'
+import { readGeometries, type CacheGeometries } from '../inspect/cache-geometry.ts'
+import { readDrivers, type DriverReport } from '../inspect/drivers.ts'
+import { readMachine, type Machine } from '../inspect/machine.ts'
+import { defaultLimitBytes } from '../session-options.ts'
+import type { CommandContext } from './context.ts'
+
+interface InspectFlags {
+  readonly model?: string
+  readonly shape?: string
+  readonly limit?: number
+  readonly maxSequences: number
+  readonly maxLength?: number
+  readonly json?: boolean
+}
+
+/** Everything `inspect` finds out; what `--json` prints. */
+export interface Inspection {
+  readonly machine: Machine
+  readonly engine: ReturnType<typeof probeEngine>
+  readonly drivers: readonly DriverReport[]
+  readonly backends: readonly BackendReport[]
+  readonly model?: Pick<
+    ModelDescription,
+    'name' | 'architecture' | 'parameters' | 'contextLength' | 'weightBytes' | 'config'
+  >
+  readonly cache?: CacheGeometries
+}
+
+/** Adds `vattention inspect`. */
+export function addInspect(program: Command, { terminal }: CommandContext): void {
+  program
+    .command('inspect')
+    .description('what this machine can run, and what the cache of a model would look like')
+    .option('-m, --model <path>', 'GGUF file, or folder with safetensors')
+    .option('--shape <name>', 'a published shape instead of a file, llama-3-8b for example')
+    .option('--limit <size>', 'memory of the cache, 2GiB for example', bytes)
+    .option('--max-sequences <n>', 'slots', integer(1), 32)
+    .option('--max-length <tokens>', "longest sequence (default: the model's)", integer(1))
+    .option('--json', 'one JSON document on stdout')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  vattention inspect
+  vattention inspect -m SmolLM2-135M-Instruct.Q4_1.gguf
+  vattention inspect --shape llama-3-8b --limit 16GiB --json`,
+    )
+    .action(async (flags: InspectFlags) => {
+      const inspection = await inspect(flags)
+      if (flags.json) writeJson(terminal, inspection)
+      else terminal.out.write(`${render(inspection)}\n`)
+    })
+}
+
+async function inspect(flags: InspectFlags): Promise<Inspection> {
+  if (flags.model !== undefined && flags.shape !== undefined) {
+    throw new UsageError('--model and --shape exclude each other.')
+  }
+  const machine = { machine: readMachine(), engine: probeEngine(), drivers: readDrivers() }
+  const description =
+    flags.model !== undefined
+      ? await describeModel(flags.model)
+      : flags.shape !== undefined
+        ? describeShape(flags.shape as ModelShapeName)
+        : undefined
+  if (!description) return { ...machine, backends: await readBackends() }
+  const { maxSequences, maxLength = description.contextLength } = flags
+  const shape = kvCacheShape(description, { maxSequences, maxLength })
+  const { name, architecture, parameters, contextLength, weightBytes, config } = description
+  return {
+    ...machine,
+    backends: await readBackends({ description, shape }),
+    model: { name, architecture, parameters, contextLength, weightBytes, config },
+    cache: readGeometries(shape, flags.limit ?? defaultLimitBytes()),
+  }
+}
+
+function render({ machine, engine, drivers, backends, model, cache }: Inspection): string {
+  const limit = machine.memoryLimitBytes
+  const sections = [
+    section('Machine', [
+      ['system', `${machine.os}, Node ${machine.node}`],
+      ['CPU', `${machine.cpu}, ${machine.cores} cores`],
+      [
+        'memory',
+        `${formatBytes(machine.memoryBytes)}, ${formatBytes(machine.freeMemoryBytes)} free${limit ? `, limited to ${formatBytes(limit)}` : ''}`,
+      ],
+      [
+        'matrices',
+        `${engine.bfloat16 ? 'bfloat16' : 'float32'} by oneDNN ${engine.oneDnn} (${engine.isa})`,
+      ],
+    ]),
+    section(
+      'Drivers',
+      drivers.map((driver) => [driver.name, driverLine(driver)]),
+    ),
+    section(
+      'Backends',
+      backends.map((backend) => [backend.name, backendLine(backend)]),
+    ),
+  ]
+  if (model && cache) sections.push(modelSection(model), geometryTable(cache))
+  return sections.join('\n\n')
+}
+
+function section(title: string, rows: readonly (readonly [string, string])[]): string {
+  const width = Math.max(...rows.map(([name]) => name.length))
+  return [title, ...rows.map(([name, text]) => `  ${name.padEnd(width)}  ${text}`)].join('\n')
+}
+
+function driverLine(driver: DriverReport): string {
+  return driver.available
+    ? `available: up to ${formatBytes(driver.limitBytes)}, ${driver.mappingBudget} mappings`
+    : `not available: ${driver.reason.replaceAll(/\n\s*-?\s*/g, ' ')}`
+}
+
+function backendLine(backend: BackendReport): string {
+  if (!backend.installed) return `not available: ${backend.reason}`
+  const { serves } = backend
+  if (!serves) {
+    const { dtypes, cacheKinds } = backend.capabilities
+    return `available: ${cacheKinds.join(' and ')} caches, ${dtypes.join(', ')}`
+  }
+  return (['contiguous', 'paged'] as const)
+    .map((kind) => {
+      const reasons = serves[kind].map(({ message }) => message).join('; ')
+      return reasons ? `${kind}: no, ${reasons}` : `${kind}: yes`
+    })
+    .join('; ')
+}
+
+function modelSection({
+  name,
+  architecture,
+  parameters,
+  contextLength,
+  config,
+}: NonNullable<Inspection['model']>): string {
+  const { layers, queryHeads, kvHeads, headDim } = config
+  return section('Model', [
+    ['name', name],
+    [
+      'size',
+      `${architecture}, ${(parameters / 1e6).toFixed(0)} M parameters, ${contextLength} tokens of context`,
+    ],
+    [
+      'attention',
+      `${layers} layers, ${queryHeads} query heads over ${kvHeads} KV heads of ${headDim}`,
+    ],
+  ])
+}
+
+const layoutName = (layout: Layout) =>
+  typeof layout === 'string' ? layout : `layer-group=${layout.layerGroup}`
+
+function geometryTable({ shape, contiguous, paged }: CacheGeometries): string {
+  const table = new Table({
+    head: ['cache', 'bytes per token', 'unit', 'tokens per unit', 'waste per sequence', 'reserved'],
+    style: { head: [], border: [] },
+  })
+  for (const geometry of contiguous) {
+    table.push([
+      `vattention, ${layoutName(geometry.layout)}`,
+      geometry.bytesPerToken,
+      `page of ${formatBytes(geometry.smallestPageBytes)} × ${geometry.tensors}`,
+      geometry.tokensPerPage.toFixed(1),
+      `< ${formatBytes(geometry.wasteBoundBytes)}`,
+      `${formatBytes(geometry.reservedBytes)} of addresses`,
+    ])
+  }
+  for (const geometry of paged) {
+    table.push([
+      `paged, ${geometry.blockTokens} tokens`,
+      geometry.bytesPerToken,
+      `block of ${formatBytes(geometry.blockBytes)}`,
+      String(geometry.blockTokens),
+      `< ${formatBytes(geometry.wasteBoundBytes)}`,
+      `${formatBytes(geometry.poolBytes)} of memory`,
+    ])
+  }
+  return `KV cache in ${shape.dtype}, ${shape.maxSequences} sequences of up to ${shape.maxLength} tokens\n${table.toString()}`
+}
