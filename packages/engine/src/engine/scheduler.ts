@@ -35,7 +35,8 @@ type OutOfMemory = Extract<StepResult, { status: 'outOfMemory' }>
 const readmissionHeadroom = 64
 // Sliding pages out one by one costs a call each; a few kilobytes more stay for it.
 const slideTokens = 64
-// Fences of passes that ended pass within microseconds; others' may take a while.
+// Fences of our passes pass within microseconds. Others' may take a while: after so many milliseconds
+// of it, setting a request back is cheaper for all.
 const fenceWaits = 100
 // Without anything of ours being freed, memory may still come back: limits rise, others free.
 const passesBetweenAdmissions = 32
@@ -52,6 +53,8 @@ export class Scheduler {
   readonly #blockTokens: number
   /** Passes until admission is tried again; 0: now. Anything freed makes it 0. */
   #admissionPause = 0
+  /** Passes put off, one after the other, because memory waits for fences. */
+  #fenceWaits = 0
 
   constructor(parts: SchedulerParts) {
     this.#parts = parts
@@ -94,7 +97,7 @@ export class Scheduler {
   async plan(): Promise<Pass | undefined> {
     this.mappedBytes = 0
     this.driverCalls = 0
-    const { pass, setBack } = await this.#planRunning()
+    const { pass, setBack } = this.#planRunning()
     // What was just set back must not come back within the same pass.
     if (!setBack) await this.#admit(pass)
     return pass.rows.length > 0 ? pass : undefined
@@ -111,9 +114,8 @@ export class Scheduler {
   }
 
   /** Rows of running jobs, backed. */
-  async #planRunning(): Promise<{ pass: Pass; setBack: boolean }> {
+  #planRunning(): { pass: Pass; setBack: boolean } {
     let setBack = false
-    let waits = 0
     for (;;) {
       const pass = this.#selectRunning()
       if (pass.rows.length === 0) return { pass, setBack }
@@ -124,13 +126,17 @@ export class Scheduler {
         for (const { job } of pass.rows) this.#fail(job, error)
         continue
       }
-      if (result.status === 'ok') return { pass, setBack }
-      if (result.pendingBytes >= result.neededBytes && waits++ < fenceWaits) {
-        await new Promise((resume) => setTimeout(resume, 1))
-        continue
+      if (result.status === 'ok') {
+        this.#fenceWaits = 0
+        return { pass, setBack }
+      }
+      const alone = this.running.length === 1
+      const willDo = result.pendingBytes >= result.neededBytes
+      if (willDo && (alone || this.#fenceWaits++ < fenceWaits)) {
+        return { pass: new Pass(0), setBack } // nothing now: the engine asks again soon
       }
       const victim = this.running.at(-1)!
-      if (this.running.length === 1) {
+      if (alone) {
         this.#fail(victim, this.#tooLarge(victim, result))
       } else {
         this.#setBack(victim, 'memory')
