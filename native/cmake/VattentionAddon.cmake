@@ -30,8 +30,11 @@ function(vattention_add_addon name)
   if(APPLE)
     target_link_options(addon PRIVATE -undefined dynamic_lookup)
   else()
+    # Node's own symbols are missing at link time, so ours would be too without a word: with "now"
+    # such an addon fails to load instead of ending the process at its first call.
+    #
     # A worker that ends unmaps what only it has loaded, while threads of ours or of OpenMP may
     # still be inside. An addon once loaded therefore stays.
-    target_link_options(addon PRIVATE -Wl,-z,nodelete)
+    target_link_options(addon PRIVATE -Wl,-z,now -Wl,-z,nodelete)
   endif()
 endfunction()
