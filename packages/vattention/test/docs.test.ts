@@ -1,0 +1,39 @@
+import { engineErrors } from '@vattention/engine'
+import { createCpuBackend } from '@vattention/cpu'
+import { errors } from '@vattention/interface'
+import { expect, test } from 'vitest'
+import { format } from 'prettier'
+
+import { backendsPage } from './docs/backends-page.ts'
+import { commandPage } from './docs/command-page.ts'
+import { errorsPage } from './docs/errors-page.ts'
+import { run } from './support.ts'
+
+/** Fails when the page in the repository is stale; `npm run docs:pages` writes it anew. */
+async function expectPage(file: string, markdown: string): Promise<void> {
+  const pretty = await format(markdown, { parser: 'markdown', printWidth: 100 })
+  await expect(pretty).toMatchFileSnapshot(`../../../docs/${file}`)
+}
+
+test('the errors page has every row of every table', async () => {
+  await expectPage(
+    'errors.md',
+    errorsPage({ 'Caches and backends': errors, 'The engine': engineErrors }),
+  )
+})
+
+test('the backends page says what the capability data say', async () => {
+  using backend = createCpuBackend()
+  await expectPage('backends.md', backendsPage([backend]))
+})
+
+test('the command page is the help that the command prints', async () => {
+  const commands = [[], ['generate'], ['inspect'], ['demo']]
+  const helps = await Promise.all(
+    commands.map(async (command) => ({
+      command: ['vattention', ...command].join(' '),
+      help: (await run([...command, '--help'])).out,
+    })),
+  )
+  await expectPage('command.md', commandPage(helps))
+})
