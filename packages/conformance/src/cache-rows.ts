@@ -74,7 +74,7 @@ export class CacheRows {
     }
     const { blockTokens, layout } = view as PagedView
     const table = this.#blockTable(view as PagedView, sequence)
-    for (let token = from; token < to; ) {
+    for (let token = from; token < to;) {
       const within = token % blockTokens
       const count = Math.min(blockTokens - within, to - token)
       const block = table[Math.floor(token / blockTokens)]!

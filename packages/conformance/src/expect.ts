@@ -1,5 +1,5 @@
 /** What cases assert with: failures say where, what was expected and what was found. */
-import { VattentionError } from '@vattention/interface'
+import type { VattentionError } from '@vattention/interface'
 
 import { ConformanceFailure } from './case.ts'
 

@@ -126,7 +126,8 @@ export function referenceMerge(
     for (const partial of partials) {
       const weight = Math.exp(partial.lse[row]! - highest) / sum
       if (weight === 0) continue
-      for (let d = 0; d < dim; d++) output[row * dim + d]! += weight * partial.output[row * dim + d]!
+      for (let d = 0; d < dim; d++)
+        output[row * dim + d]! += weight * partial.output[row * dim + d]!
     }
     lse[row] = highest + Math.log(sum)
   }

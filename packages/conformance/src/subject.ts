@@ -47,6 +47,11 @@ export interface CacheTraits {
   readonly memory?: Memory
   /** Shares published prefixes. Defaults to `true`. */
   readonly prefixIndex?: boolean
+  /**
+   * Forks share memory, and sliding gives it back. Defaults to `true`; `false` for a cache that
+   * copies and keeps.
+   */
+  readonly sharesMemory?: boolean
   /** Makes streams for the cases of fences. Defaults to `HostTimeline` with the default memory. */
   readonly stream?: () => TestStream
 }

@@ -102,7 +102,13 @@ function orderCases(capabilities: Capabilities, kind: CacheKind): BackendCase[] 
     {
       group,
       name: `${group}: a prompt in chunks, to its last token, agrees with the reference (${kind})`,
-      needs: { configs: [config], flags: batchFlags([[2, 2], [1, 1]]) },
+      needs: {
+        configs: [config],
+        flags: batchFlags([
+          [2, 2],
+          [1, 1],
+        ]),
+      },
       async run(context) {
         using scene = sceneFor(context, config, [[150, 300]])
         const sequence = scene.add(0)
@@ -130,7 +136,12 @@ function invarianceCases(capabilities: Capabilities, kind: CacheKind): BackendCa
   // Where nothing is claimed, ask: the reason why the case is skipped is then reported.
   const config = baseConfig(capabilities, kind, claimed ? asked : { batchInvariant: true })
   const small = smallBatch(capabilities)
-  return ([['short rows', small], ['long decode rows', long]] as const).map(([name, batch]) => ({
+  return (
+    [
+      ['short rows', small],
+      ['long decode rows', long],
+    ] as const
+  ).map(([name, batch]) => ({
     group,
     name: `${group}: a row's bits do not depend on its batch mates, ${name} (${kind})`,
     needs: { configs: [config], flags: batchFlags(batch) },
@@ -209,4 +220,3 @@ function fillSmall(seed: number, row: Float32Array): void {
   const random = new Random(seed)
   for (let i = 0; i < row.length; i++) row[i] = random.integer(9) - 4
 }
-

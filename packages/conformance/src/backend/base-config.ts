@@ -110,15 +110,22 @@ function preferredDtypes(capabilities: Capabilities, asked?: DType): readonly [D
 /** Head dims that models use, and some that no tile fits. */
 const usualHeadDims = [16, 32, 40, 59, 64, 72, 80, 96, 112, 128, 192, 256, 512]
 
+/** Values narrower or wider than keys, as in MLA-like models. */
+const unequalHeadDims: readonly (readonly [number, number])[] = [
+  [64, 32],
+  [64, 128],
+  [192, 128],
+]
+
 /** Every declared pair of head dims; of unbounded sets those that models use. */
 export function declaredHeadDims({ headDims }: Capabilities): (readonly [number, number])[] {
   const same = (sizes: readonly number[]) => sizes.map((size) => [size, size] as const)
-  if (headDims === 'any') return [...same(usualHeadDims), [64, 32]]
+  if (headDims === 'any') return same(usualHeadDims)
   if ('multipleOf' in headDims) {
     return same(usualHeadDims.filter((size) => sizeAllowed(headDims, size)))
   }
   if ('key' in headDims) {
-    const pairs = [...same(usualHeadDims), [64, 32], [192, 128]] as const
+    const pairs = [...same(usualHeadDims), ...unequalHeadDims]
     return pairs.filter(
       ([key, value]) => sizeAllowed(headDims.key, key) && sizeAllowed(headDims.value, value),
     )

@@ -15,7 +15,8 @@ const slopes = (heads: number) =>
   Float32Array.from({ length: heads }, (_, head) => 2 ** ((-8 * (head + 1)) / heads))
 
 /** Some sinks that outweigh every score and some that hardly count. */
-const sinks = (heads: number) => Float32Array.from({ length: heads }, (_, head) => 5 - 2.5 * (head % 4))
+const sinks = (heads: number) =>
+  Float32Array.from({ length: heads }, (_, head) => 5 - 2.5 * (head % 4))
 
 /** A scale that makes scores reach the caps: their deviation becomes 4 instead of 1. */
 const wideScale = (headDim: number) => 4 / Math.sqrt(headDim)

@@ -16,7 +16,10 @@ export function float8Scales(kind: 'key' | 'value', kvHeads: number): Float32Arr
 }
 
 /** The tensors of a configuration's `fp8Scales`. */
-export function float8ScaleTensors(memory: Memory, kvHeads: number): { key: Tensor; value: Tensor } {
+export function float8ScaleTensors(
+  memory: Memory,
+  kvHeads: number,
+): { key: Tensor; value: Tensor } {
   const make = (kind: 'key' | 'value') => {
     const tensor = memory.tensor('float32', [1, kvHeads])
     memory.write(tensor, float8Scales(kind, kvHeads))

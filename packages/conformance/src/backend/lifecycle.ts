@@ -41,7 +41,10 @@ export function lifecycleCases(capabilities: Capabilities, kind: CacheKind): Bac
       using scene = context.scene(config, room)
       const sequence = scene.add(100)
       prepare(scene, [{ sequence, queryLength: 1, kvLength: 100 }])
-      const [first, second] = [decodeOperands(scene, sequence, 0), decodeOperands(scene, sequence, 1)]
+      const [first, second] = [
+        decodeOperands(scene, sequence, 0),
+        decodeOperands(scene, sequence, 1),
+      ]
       const pending = scene.plan.runAsync(first.args)
       let refused: unknown
       try {
@@ -91,7 +94,9 @@ export function lifecycleCases(capabilities: Capabilities, kind: CacheKind): Bac
       using scene = context.scene(config, room)
       using second = context.scene(config, room)
       const [one, two] = [scene.add(60, { label: 5 }), second.add(60, { label: 5 })]
-      const expected = await doPass(scene, [{ sequence: one, queryLength: 1 }], { appending: 'none' })
+      const expected = await doPass(scene, [{ sequence: one, queryLength: 1 }], {
+        appending: 'none',
+      })
       const operands = decodeOperands(second, two, 0)
       scene.plan.prepare({
         cache: second.cache,

@@ -75,12 +75,14 @@ function poisonCases(capabilities: Capabilities, kind: CacheKind): BackendCase[]
         const config = configs[0][1]
         using scene = context.scene(config, roomFor(batch, poisonedTail))
         for (let round = 0; round < 3; round++) {
-          const former = batch.flatMap(([, kv]) => [kv + poisonedTail, kv]).map((length) => {
-            const sequence = scene.allocate()
-            scene.step([sequence], [length])
-            scene.poison(sequence, 0, length)
-            return sequence
-          })
+          const former = batch
+            .flatMap(([, kv]) => [kv + poisonedTail, kv])
+            .map((length) => {
+              const sequence = scene.allocate()
+              scene.step([sequence], [length])
+              scene.poison(sequence, 0, length)
+              return sequence
+            })
           for (const sequence of former) scene.free(sequence)
           const work = batch.map(([queryLength, kv]) => ({
             sequence: scene.add(kv - queryLength),
@@ -165,17 +167,36 @@ function placementCases(capabilities: Capabilities, kind: CacheKind): BackendCas
       group,
       name: 'sequences without queries and without keys',
       config,
-      batch: [[0, 40], [1, 20], [0, 0], [1, 1], [0, 0]],
+      batch: [
+        [0, 40],
+        [1, 20],
+        [0, 0],
+        [1, 1],
+        [0, 0],
+      ],
       pass: { placement: 'rows', appending },
     }),
     passCase({
       group,
       name: 'queries of an empty sequence give zeros and an LSE of -Infinity',
       config,
-      batch: [[1, 20], [1, 0], [1, 33], [1, 0]],
+      batch: [
+        [1, 20],
+        [1, 0],
+        [1, 33],
+        [1, 0],
+      ],
       pass: { appending },
     }),
-    passCase({ group, name: 'a batch of only empty sequences', config, batch: [[1, 0], [1, 0]] }),
+    passCase({
+      group,
+      name: 'a batch of only empty sequences',
+      config,
+      batch: [
+        [1, 0],
+        [1, 0],
+      ],
+    }),
     passCase({ group, name: 'a batch of nothing', config, batch: [], scene: { lengths: [1] } }),
     {
       group,
@@ -220,7 +241,10 @@ function extentCases(capabilities: Capabilities, kind: CacheKind): BackendCase[]
         } catch (error) {
           code = (error as { code?: unknown }).code
         }
-        expect(code === codes.batch, `one token past the end: expected ${codes.batch}, found ${code}`)
+        expect(
+          code === codes.batch,
+          `one token past the end: expected ${codes.batch}, found ${code}`,
+        )
       },
     },
   ]
@@ -249,7 +273,9 @@ function farOffsetCase(capabilities: Capabilities): BackendCase {
         }),
       )
       const all = Array.from({ length: slots }, () => scene.allocate())
-      const bySlot = all.sort((a, b) => scene.rows.place(a.handle)[0]! - scene.rows.place(b.handle)[0]!)
+      const bySlot = all.sort(
+        (a, b) => scene.rows.place(a.handle)[0]! - scene.rows.place(b.handle)[0]!,
+      )
       const ends = [bySlot[0]!, bySlot.at(-1)!]
       scene.step(ends, [100, 100])
       for (const sequence of ends) scene.write(sequence, 99)

@@ -115,7 +115,10 @@ function checkMerge(
   const exact = referenceMerge(parts.values, tokens * heads, dim)
   const found = readValues(memory, output.tensor)
   // The rounding of the result itself is all that a narrow type may cost here.
-  const pt = exact.output.reduce((max, value) => Math.max(max, Math.abs(rounding[dtype](value) - value)), 0)
+  const pt = exact.output.reduce(
+    (max, value) => Math.max(max, Math.abs(rounding[dtype](value) - value)),
+    0,
+  )
   const allowed = outputBound({ dtype, kvDtype: dtype, merged: true }, pt)
   for (const [i, expected] of exact.output.entries()) {
     const where = `token ${Math.floor(i / dim / heads)}, head ${Math.floor(i / dim) % heads}, dim ${i % dim}`

@@ -71,7 +71,9 @@ export class Scene implements Disposable {
       this.config = {
         ...config,
         cache: this.cache,
-        ...(shape.dtype === 'float8_e4m3' && { fp8Scales: float8ScaleTensors(memory, shape.kvHeads) }),
+        ...(shape.dtype === 'float8_e4m3' && {
+          fp8Scales: float8ScaleTensors(memory, shape.kvHeads),
+        }),
       }
       this.limits = {
         maxSequences: shape.maxSequences,
@@ -250,7 +252,10 @@ function cacheBytes({ cache }: DescribedConfig, lengths: readonly number[], sequ
   const { layers, kvHeads, headDim, valueHeadDim, dtype } = cache.shape
   const tokenBytes = layers * kvHeads * (headDim + valueHeadDim) * dtypeBytes[dtype]
   const granule = cache.kind === 'paged' ? (cache.blockTokens ?? 16) : 1
-  const tokens = lengths.reduce((sum, length) => sum + (Math.ceil(length / granule) + 2) * granule, 0)
+  const tokens = lengths.reduce(
+    (sum, length) => sum + (Math.ceil(length / granule) + 2) * granule,
+    0,
+  )
   const bytes = tokens * tokenBytes
   // A contiguous cache's limit is no reservation; pages of 2 MiB in every tensor must fit.
   return cache.kind === 'paged'
@@ -258,7 +263,11 @@ function cacheBytes({ cache }: DescribedConfig, lengths: readonly number[], sequ
     : 2 * bytes + (sequences + 2) * 2 * layers * (4 << 20)
 }
 
-function makeCache(subject: BackendSubject, config: DescribedConfig, options: SceneOptions): KvCache {
+function makeCache(
+  subject: BackendSubject,
+  config: DescribedConfig,
+  options: SceneOptions,
+): KvCache {
   const { cache } = config
   const { lengths } = options
   const { capabilities } = subject.backend

@@ -18,10 +18,42 @@ const group = 'shapes'
 
 /** Pairs of FlashAttention's and vLLM's suites. */
 const pairs: readonly Lengths[] = [
-  ...([[1, 1], [1, 7], [1, 128], [1, 213], [1, 312], [1, 339], [1, 1328], [1, 7812]] as const),
-  ...([[3, 16], [5, 5], [5, 18], [3, 799], [3, 1024], [64, 256], [64, 800], [64, 2048]] as const),
-  ...([[108, 256], [113, 203], [113, 211], [128, 128], [128, 217], [129, 463]] as const),
-  ...([[134, 5131], [256, 512], [1023, 1024], [1024, 1024], [2048, 2048], [2345, 2345]] as const),
+  ...([
+    [1, 1],
+    [1, 7],
+    [1, 128],
+    [1, 213],
+    [1, 312],
+    [1, 339],
+    [1, 1328],
+    [1, 7812],
+  ] as const),
+  ...([
+    [3, 16],
+    [5, 5],
+    [5, 18],
+    [3, 799],
+    [3, 1024],
+    [64, 256],
+    [64, 800],
+    [64, 2048],
+  ] as const),
+  ...([
+    [108, 256],
+    [113, 203],
+    [113, 211],
+    [128, 128],
+    [128, 217],
+    [129, 463],
+  ] as const),
+  ...([
+    [134, 5131],
+    [256, 512],
+    [1023, 1024],
+    [1024, 1024],
+    [2048, 2048],
+    [2345, 2345],
+  ] as const),
 ]
 
 /** Pairs with a context so long that one KV head has to do. */
@@ -47,13 +79,42 @@ const times = (count: number, lengths: Lengths): Lengths[] => Array<Lengths>(cou
 
 /** Batches of upstream suites, and the sizes between one sequence and hundreds. */
 const batches: readonly (readonly [name: string, batch: readonly Lengths[]])[] = [
-  ['two sequences', [[1, 40], [32, 32]]],
-  ['decode rows between prompts', [[7, 7], [1, 56], [5, 48], [1, 32], [40, 40], [1, 1], [5, 56]]],
+  [
+    'two sequences',
+    [
+      [1, 40],
+      [32, 32],
+    ],
+  ],
+  [
+    'decode rows between prompts',
+    [
+      [7, 7],
+      [1, 56],
+      [5, 48],
+      [1, 32],
+      [40, 40],
+      [1, 1],
+      [5, 56],
+    ],
+  ],
   ['77 sequences decoding at 512 tokens', times(77, [1, 512])],
-  ['256 sequences decoding at different lengths', Array.from({ length: 256 }, (_, i) => [1, i + 1])],
-  ['256 prompts of different lengths', Array.from({ length: 256 }, (_, i) => [1 + (i % 9), 1 + (i % 9)])],
+  [
+    '256 sequences decoding at different lengths',
+    Array.from({ length: 256 }, (_, i) => [1, i + 1]),
+  ],
+  [
+    '256 prompts of different lengths',
+    Array.from({ length: 256 }, (_, i) => [1 + (i % 9), 1 + (i % 9)]),
+  ],
   ['264 decoding, 128 with three tokens each', [...times(264, [1, 300]), ...times(128, [3, 700])]],
-  ['a short prompt beside a long context', [[2, 235], [1, 13353]]],
+  [
+    'a short prompt beside a long context',
+    [
+      [2, 235],
+      [1, 13353],
+    ],
+  ],
 ]
 
 /** Cases of lengths, heads, dims and dtypes, over a cache of `kind`. */
@@ -71,7 +132,12 @@ export function shapeCases(capabilities: Capabilities, kind: CacheKind): Backend
       }),
     ),
     ...longPairs.map(([query, kv]) =>
-      passCase({ group, name: `${query} new of ${kv} tokens`, config: oneHead, batch: [[query, kv]] }),
+      passCase({
+        group,
+        name: `${query} new of ${kv} tokens`,
+        config: oneHead,
+        batch: [[query, kv]],
+      }),
     ),
     passCase({
       group,
@@ -109,7 +175,8 @@ export function shapeCases(capabilities: Capabilities, kind: CacheKind): Backend
     ...declaredHeadDims(capabilities).map(([headDim, valueHeadDim]) =>
       passCase({
         group,
-        name: headDim === valueHeadDim ? `head dim ${headDim}` : `head dims ${headDim}/${valueHeadDim}`,
+        name:
+          headDim === valueHeadDim ? `head dim ${headDim}` : `head dims ${headDim}/${valueHeadDim}`,
         config: config({ headDim, valueHeadDim }),
         batch,
       }),

@@ -64,7 +64,7 @@ export function sharingCases(capabilities: Capabilities, kind: CacheKind): Backe
         scene.truncate(sequence, length)
         await decode(scene, [sequence], 3)
         scene.expectContent(sequence, `after truncating to ${length}`)
-        scene.step([sequence], [200])
+        if (scene.cache.backedLength(sequence) < 200) scene.step([sequence], [200])
         scene.write(sequence, 200)
       }
     }),
@@ -144,7 +144,10 @@ async function prefixHit(scene: Scene): Promise<void> {
     const allocation = scene.cache.allocate({ prefix: tokens })
     expect(allocation !== undefined, 'allocate: expected a slot, found none')
     const { sequence, sharedLength } = allocation
-    expect(sharedLength < length, `${sharedLength} of ${length} tokens shared: the last must not be`)
+    expect(
+      sharedLength < length,
+      `${sharedLength} of ${length} tokens shared: the last must not be`,
+    )
     if (sharedLength === 0) throw new SkipCase('the cache shared nothing of 3000 published tokens')
     const hit = scene.track(sequence)
     hit.copyFrom(published, sharedLength)

@@ -108,8 +108,14 @@ function lengthsOf(batch: readonly Lengths[]): number[] {
  * been freed, given out in reverse order.
  */
 function scatter(scene: Scene, batch: readonly Lengths[]): Tracked[] {
-  const former = batch.flatMap(([, kv]) => [scene.allocate(), scene.allocate()].map((s) => [s, kv] as const))
-  growInTurns(scene, former.map(([sequence]) => sequence), former.map(([, kv]) => Math.ceil(kv / 2)))
+  const former = batch.flatMap(([, kv]) =>
+    [scene.allocate(), scene.allocate()].map((s) => [s, kv] as const),
+  )
+  growInTurns(
+    scene,
+    former.map(([sequence]) => sequence),
+    former.map(([, kv]) => Math.ceil(kv / 2)),
+  )
   for (const [i, [sequence]] of former.entries()) {
     if (i % 2 === 0) scene.free(sequence)
   }
@@ -122,9 +128,16 @@ function scatter(scene: Scene, batch: readonly Lengths[]): Tracked[] {
   return sequences
 }
 
-function growInTurns(scene: Scene, sequences: readonly Tracked[], lengths: readonly number[]): void {
+function growInTurns(
+  scene: Scene,
+  sequences: readonly Tracked[],
+  lengths: readonly number[],
+): void {
   for (let length = 5; ; length += 11) {
-    scene.step(sequences, lengths.map((goal) => Math.min(goal, length)))
+    scene.step(
+      sequences,
+      lengths.map((goal) => Math.min(goal, length)),
+    )
     if (lengths.every((goal) => goal <= length)) return
   }
 }
@@ -136,5 +149,7 @@ function isScattered(scene: Scene, places: readonly (readonly number[])[]): bool
   }
   const width = Math.max(...places.map((blocks) => blocks.length))
   if (width === 1) return true // one block a sequence has no order of its own
-  return places.some((blocks) => blocks.some((id, i) => i > 0 && id >= 0 && id !== blocks[i - 1]! + 1))
+  return places.some((blocks) =>
+    blocks.some((id, i) => i > 0 && id >= 0 && id !== blocks[i - 1]! + 1),
+  )
 }

@@ -12,7 +12,7 @@ const group = 'contents'
 
 const layouts: readonly Layout[] = ['split', 'interleaved', { layerGroup: 2 }]
 const pools: readonly (readonly [PoolLayout, number])[] = [
-  ...([1, 8, 16, 32, 64, 128, 256].map((blockTokens) => ['nhd', blockTokens] as const)),
+  ...[1, 8, 16, 32, 64, 128, 256].map((blockTokens) => ['nhd', blockTokens] as const),
   ['paged-attention', 8],
   ['paged-attention', 16],
   ['paged-attention', 32],

@@ -16,6 +16,8 @@ import { CacheProbe } from './probe.ts'
 export interface CacheNeeds {
   /** Shares published prefixes. */
   readonly prefixIndex?: boolean
+  /** Forks share memory, and sliding gives it back. */
+  readonly sharesMemory?: boolean
   /** Streams whose work does not end at once. */
   readonly streams?: boolean
 }
@@ -49,10 +51,13 @@ export class CacheContext implements CaseContext<CacheNeeds> {
     this.subject = subject
   }
 
-  unmet({ prefixIndex, streams }: CacheNeeds): readonly string[] {
+  unmet({ prefixIndex, sharesMemory, streams }: CacheNeeds): readonly string[] {
     const reasons: string[] = []
     if (prefixIndex && this.subject.prefixIndex === false) {
       reasons.push('no prefix index is declared')
+    }
+    if (sharesMemory && this.subject.sharesMemory === false) {
+      reasons.push('no sharing of memory is declared')
     }
     if (streams && !this.subject.stream) reasons.push('no streams to test with were given')
     return reasons

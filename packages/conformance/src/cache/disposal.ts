@@ -19,19 +19,20 @@ function callsWithout(cache: KvCache): [name: string, call: () => unknown][] {
 }
 
 /** Options that break one or several rules, and the names that the reasons must have. */
-const wrongOptions: readonly (readonly [what: string, change: object, names: readonly string[]])[] = [
-  ['no layers', { layers: 0 }, ['layers']],
-  ['half a head', { kvHeads: 1.5 }, ['kvHeads']],
-  ['a negative head dim', { headDim: -64 }, ['headDim']],
-  ['a dtype that there is not', { dtype: 'float12' }, ['dtype']],
-  ['a limit that is no number', { limitBytes: '1 GiB' }, ['limitBytes']],
-  ['an option that there is not', { layerz: 2 }, ['layerz']],
+const wrongOptions: readonly (readonly [what: string, change: object, names: readonly string[]])[] =
   [
-    'several at once',
-    { layers: -1, headDim: 0, maxSequences: NaN, maxLength: 0, colour: 'red' },
-    ['layers', 'headDim', 'maxSequences', 'maxLength', 'colour'],
-  ],
-]
+    ['no layers', { layers: 0 }, ['layers']],
+    ['half a head', { kvHeads: 1.5 }, ['kvHeads']],
+    ['a negative head dim', { headDim: -64 }, ['headDim']],
+    ['a dtype that there is not', { dtype: 'float12' }, ['dtype']],
+    ['a limit that is no number', { limitBytes: '1 GiB' }, ['limitBytes']],
+    ['an option that there is not', { layerz: 2 }, ['layerz']],
+    [
+      'several at once',
+      { layers: -1, headDim: 0, maxSequences: NaN, maxLength: 0, colour: 'red' },
+      ['layers', 'headDim', 'maxSequences', 'maxLength', 'colour'],
+    ],
+  ]
 
 /** Cases of disposal and construction. */
 export const disposalCases: readonly CacheCase[] = [
@@ -51,19 +52,28 @@ export const disposalCases: readonly CacheCase[] = [
   },
   {
     group,
-    name: 'disposal: a cache may be disposed while stepAsync is under way',
+    name: 'disposal: disposing while stepAsync is under way is refused, or ends it in order',
     needs: {},
     async run(context) {
       for (let round = 0; round < 5; round++) {
         const cache = context.create()
         const sequence = cache.allocate()!.sequence
         const pending = cache.stepAsync(Uint32Array.of(sequence), Uint32Array.of(2000))
-        cache[Symbol.dispose]()
-        const code = await pending.then(
+        let refused: unknown
+        try {
+          cache[Symbol.dispose]()
+        } catch (error) {
+          refused = (error as { code?: string }).code
+          expect(refused === codes.busy, `dispose ended with ${refused}`)
+        }
+        const end = await pending.then(
           (result) => result.status,
           (error: { code?: string }) => error.code,
         )
-        expect(code === 'ok' || code === codes.disposed, `stepAsync ended with ${code}`)
+        expect(end === 'ok' || end === codes.disposed, `stepAsync ended with ${end}`)
+        if (refused) expect(cache.backedLength(sequence) === 2000, 'a refused dispose changed it')
+        cache[Symbol.dispose]()
+        await expectError(() => cache.backedLength(sequence), codes.disposed, 'afterwards')
       }
     },
   },

@@ -54,7 +54,7 @@ export const forkCases: readonly CacheCase[] = [
   {
     group,
     name: 'forks: what is shared counts once',
-    needs: {},
+    needs: { sharesMemory: true },
     run(context) {
       using probe = context.probe({ tokens: 16_384, maxSequences: 16 })
       const parent = probe.add(1024, 1)
@@ -66,7 +66,10 @@ export const forkCases: readonly CacheCase[] = [
       )
       const after = probe.checkBooks('after eight forks')
       expectEqual(after.usedBytes, usedBytes, 'usedBytes with eight forks of all tokens')
-      expect(after.mappedBytes < 3 * mappedBytes, `mapped ${after.mappedBytes}, alone ${mappedBytes}`)
+      expect(
+        after.mappedBytes < 3 * mappedBytes,
+        `mapped ${after.mappedBytes}, alone ${mappedBytes}`,
+      )
       expect(after.sharedBytes > 0, 'sharedBytes is 0 with eight forks')
       for (const child of children) probe.expectRows(child, 1, 0, 1024, 'a fork')
     },
@@ -241,7 +244,7 @@ function expectLabels(
   labels: readonly number[],
   what: string,
 ): void {
-  for (let from = 0; from < labels.length; ) {
+  for (let from = 0; from < labels.length;) {
     let to = from + 1
     while (to < labels.length && labels[to] === labels[from]) to++
     probe.expectRows(sequence, labels[from]!, from, to, what)

@@ -8,7 +8,10 @@ import { pageAccounts } from './probe.ts'
 const group = 'handles'
 
 /** Everything that takes a sequence, by name. */
-export function callsWith(cache: KvCache, sequence: Sequence): [name: string, call: () => unknown][] {
+export function callsWith(
+  cache: KvCache,
+  sequence: Sequence,
+): [name: string, call: () => unknown][] {
   const one = Uint32Array.of(sequence)
   const view = cache.view()
   const place =
@@ -83,7 +86,9 @@ export const handleCases: readonly CacheCase[] = [
       const sequence = probe.add(40, 1)
       expect(sequence !== 0, 'the first sequence is 0')
       const before = pageAccounts(cache.stats())
-      for (const wrong of [0, 1, 0xffff_ffff, sequence ^ 0x4000_0000].filter((n) => n !== sequence)) {
+      for (const wrong of [0, 1, 0xffff_ffff, sequence ^ 0x4000_0000].filter(
+        (n) => n !== sequence,
+      )) {
         for (const [name, call] of callsWith(cache, (wrong >>> 0) as Sequence)) {
           await expectError(call, codes.stale, `${name} of ${wrong >>> 0}`)
         }
@@ -123,7 +128,10 @@ export const handleCases: readonly CacheCase[] = [
       expectEqual(cache.view(), view, 'the view after a step')
       expect(sameDevice(cache.device, context.subject.memory.device), 'device of the cache')
       for (const layer of view.layers) {
-        for (const [tensor, dim] of [[layer.key, 64], [layer.value, 32]] as const) {
+        for (const [tensor, dim] of [
+          [layer.key, 64],
+          [layer.value, 32],
+        ] as const) {
           expectEqual(tensor.dtype, 'bfloat16', 'dtype')
           expect(sameDevice(tensor.device, cache.device), 'device of a tensor')
           expectEqual(tensor.strides.at(-1), 1, 'last stride')
@@ -131,7 +139,10 @@ export const handleCases: readonly CacheCase[] = [
           if (!nhd) continue
           expectEqual(tensor.shape.slice(2).join(), [2, dim].join(), 'heads and dim')
           const dense = denseStrides(tensor.shape)
-          expect(tensor.strides.every((stride, i) => stride >= dense[i]!), 'strides overlap')
+          expect(
+            tensor.strides.every((stride, i) => stride >= dense[i]!),
+            'strides overlap',
+          )
         }
       }
     },

@@ -29,7 +29,7 @@ export const slidingCases: readonly CacheCase[] = [
   {
     group,
     name: 'sliding: a sequence far longer than memory fits, if its window does',
-    needs: {},
+    needs: { sharesMemory: true },
     run(context) {
       using probe = context.probe({ tokens: 2048, maxLength: 16_384, ...noLead })
       const sequence = probe.allocate()
@@ -44,7 +44,7 @@ export const slidingCases: readonly CacheCase[] = [
   {
     group,
     name: 'sliding: what one sequence gives up comes to others without its contents',
-    needs: {},
+    needs: { sharesMemory: true },
     run(context) {
       using probe = context.probe({ tokens: 3072, ...noLead })
       const first = probe.add(2048)
@@ -80,7 +80,11 @@ export const slidingCases: readonly CacheCase[] = [
       using probe = context.probe(noLead)
       const sequence = probe.add(500, 1)
       for (const wrong of [-1, 1.5, NaN, 2 ** 33]) {
-        await expectError(() => probe.cache.slide(sequence, wrong), codes.argument, `slide(${wrong})`)
+        await expectError(
+          () => probe.cache.slide(sequence, wrong),
+          codes.argument,
+          `slide(${wrong})`,
+        )
       }
       for (const wrong of [-1, 1.5, NaN, 2 ** 33]) {
         const truncate = () => probe.cache.truncate(sequence, wrong)

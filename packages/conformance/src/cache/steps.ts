@@ -101,7 +101,11 @@ export const stepCases: readonly CacheCase[] = [
       ]
       for (const [what, sequences, wanted] of wrong) {
         await expectError(() => cache.step(sequences, wanted), codes.argument, what)
-        await expectError(() => cache.stepAsync(sequences, wanted), codes.argument, `${what}, async`)
+        await expectError(
+          () => cache.stepAsync(sequences, wanted),
+          codes.argument,
+          `${what}, async`,
+        )
       }
       expectSameFields(pageAccounts(cache.stats()), before, 'stats after refused steps')
       expectEqual(cache.backedLength(first), 20, 'backedLength of the first')
@@ -126,7 +130,11 @@ export const stepCases: readonly CacheCase[] = [
         expectEqual(result.evictableBytes, 0, 'evictableBytes with nothing freed')
         expectSameFields(pageAccounts(cache.stats()), before, 'stats after outOfMemory')
       }
-      for (const [sequence, length] of [[first, 300], [second, 200], [third, 100]] as const) {
+      for (const [sequence, length] of [
+        [first, 300],
+        [second, 200],
+        [third, 100],
+      ] as const) {
         expectEqual(cache.backedLength(sequence), length, 'backedLength after outOfMemory')
       }
       probe.expectRows(first, 1, 0, 300, 'the first')
