@@ -297,7 +297,7 @@ function headDimsAllowed(dims: Capabilities['headDims'], key: number, value: num
   return key === value && sizeAllowed(dims, key)
 }
 
-function describeHeadDims(dims: Capabilities['headDims']): string {
+export function describeHeadDims(dims: Capabilities['headDims']): string {
   if (isPairs(dims)) return dims.map((pair) => pair.join('/')).join(', ')
   if (!isIndependent(dims)) return describeSizes(dims)
   const [key, value] = [describeSizes(dims.key), describeSizes(dims.value)]

@@ -1,19 +1,11 @@
 import {
+  describeHeadDims,
   describeSizes,
   type AttentionBackend,
   type Capabilities,
-  type SizeSet,
 } from '@vattention/interface'
 
 const yes = (value: boolean) => (value ? 'yes' : 'no')
-
-function describeHeadDims(dims: Capabilities['headDims']): string {
-  if (typeof dims === 'object' && 'key' in dims) {
-    return `K ${describeSizes(dims.key)}; V ${describeSizes(dims.value)}`
-  }
-  if (Array.isArray(dims) && Array.isArray(dims[0])) return dims.map(String).join('; ')
-  return describeSizes(dims as SizeSet)
-}
 
 /** Rows of the table: what is asked, and the answer from the capability data. */
 const rows: readonly (readonly [string, (has: Capabilities) => string])[] = [
