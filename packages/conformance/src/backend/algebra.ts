@@ -144,7 +144,11 @@ function invarianceCases(capabilities: Capabilities, kind: CacheKind): BackendCa
   ).map(([name, batch]) => ({
     group,
     name: `${group}: a row's bits do not depend on its batch mates, ${name} (${kind})`,
-    needs: { configs: [config], flags: batchFlags(batch) },
+    needs: {
+      configs: [config],
+      flags: batchFlags(batch),
+      longest: Math.max(...batch.map(([, kv]) => kv)),
+    },
     async run(context) {
       using scene = sceneFor(context, config, batch)
       const work = settledWork(scene, batch)

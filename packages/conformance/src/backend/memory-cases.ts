@@ -225,7 +225,7 @@ function extentCases(capabilities: Capabilities, kind: CacheKind): BackendCase[]
     {
       group,
       name: `${group}: a sequence fills the cache's longest length, and one token more is refused (${kind})`,
-      needs: { configs: [config], flags: ['decode'] },
+      needs: { configs: [config], flags: ['decode'], longest: full },
       async run(context) {
         using scene = context.scene(config, { lengths: [full], tokens: 2 })
         const sequence = scene.add(full - 1)

@@ -21,6 +21,8 @@ export interface BackendNeeds {
   /** Configurations that the capability data must allow. */
   readonly configs: readonly DescribedConfig[]
   readonly flags?: readonly CapabilityFlag[]
+  /** Longest KV length. Defaults to `512`, which every backend is expected to serve. */
+  readonly longest?: number
   /**
    * Features may exclude each other in ways that data cannot say: then `validate` decides too. A
    * feature alone has no such way out.
@@ -44,6 +46,11 @@ export function unmetByBackend(subject: BackendSubject, needs: BackendNeeds): st
   const reasons = new Set<string>()
   for (const flag of needs.flags ?? []) {
     if (!backend.capabilities[flag]) reasons.add(`${flagNames[flag]} is not declared`)
+  }
+  const { longest = 512 } = needs
+  const { maxLength } = backend.capabilities
+  if (longest > maxLength) {
+    reasons.add(`sequences of at most ${maxLength} tokens are supported, found ${longest}`)
   }
   for (const config of needs.configs) {
     for (const { message } of validateConfig(backend.capabilities, config)) reasons.add(message)

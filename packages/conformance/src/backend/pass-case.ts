@@ -61,6 +61,7 @@ export function passCase(options: PassCase): BackendCase {
   const needs: BackendNeeds = {
     configs: [config],
     flags: batchFlags(batch, pass?.appending),
+    longest: Math.max(1, ...batch.map(([, kv]) => kv)),
     combination,
   }
   return {

@@ -97,7 +97,7 @@ export function refusalCases(capabilities: Capabilities, kind: CacheKind): Backe
           'a slid sequence without a window',
         )
       },
-      { configs: [config, baseConfig(capabilities, kind, { window: 64 })] },
+      { configs: [config, baseConfig(capabilities, kind, { window: 64 })], longest: 2000 },
     ),
   ]
 }

@@ -30,7 +30,7 @@ export function sharingCases(capabilities: Capabilities, kind: CacheKind): Backe
   ): BackendCase => ({
     group,
     name: `${group}: ${name} (${kind})`,
-    needs: { configs: [used], flags: ['decode'] },
+    needs: { configs: [used], flags: ['decode'], longest: Math.max(...options.lengths) },
     async run(context) {
       using scene = context.scene(used, options)
       await play(scene)
@@ -64,7 +64,7 @@ export function sharingCases(capabilities: Capabilities, kind: CacheKind): Backe
         scene.truncate(sequence, length)
         await decode(scene, [sequence], 3)
         scene.expectContent(sequence, `after truncating to ${length}`)
-        if (scene.cache.backedLength(sequence) < 200) scene.step([sequence], [200])
+        if (scene.cache.backedLength(sequence.handle) < 200) scene.step([sequence], [200])
         scene.write(sequence, 200)
       }
     }),
