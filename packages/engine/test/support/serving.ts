@@ -13,11 +13,14 @@ import type { LoadedModel } from '../../src/model/loaded-model.ts'
 /** Both kinds of cache. */
 export const cacheKinds = ['contiguous', 'paged'] as const
 
+/** One of them. */
+export type CacheKind = (typeof cacheKinds)[number]
+
 /** How requests are served. */
 export interface ServingOptions extends EngineLimits {
   readonly model: LoadedModel
   /** Defaults to `contiguous`. */
-  readonly kind?: (typeof cacheKinds)[number]
+  readonly kind?: CacheKind
   /** Defaults to 256 MiB. */
   readonly limitBytes?: number
   /** Slots of the cache. Defaults to 32. */
