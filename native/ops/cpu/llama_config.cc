@@ -31,6 +31,38 @@ static_assert(std::size(kRoles) == kWeightRoles, "one entry for each WeightRole,
 
 }  // namespace
 
+Status CheckConfig(const LlamaConfig& config) {
+  const auto at_least = [](const char* name, int64_t value, int64_t least) -> Status {
+    if (value >= least) return {};
+    return Error(VATTN_INVALID_ARGUMENT, "Expected %s of at least %lld, received %lld.", name,
+                 static_cast<long long>(least), static_cast<long long>(value));
+  };
+  VATTN_RETURN_IF_ERROR(at_least("layers", config.layers, 1));
+  VATTN_RETURN_IF_ERROR(at_least("hiddenSize", config.hidden_size, 1));
+  VATTN_RETURN_IF_ERROR(at_least("feedForwardSize", config.feed_forward_size, 1));
+  VATTN_RETURN_IF_ERROR(at_least("kvHeads", config.kv_heads, 1));
+  VATTN_RETURN_IF_ERROR(at_least("queryHeads", config.query_heads, config.kv_heads));
+  VATTN_RETURN_IF_ERROR(at_least("headDim", config.head_dim, 1));
+  VATTN_RETURN_IF_ERROR(at_least("vocabularySize", config.vocabulary_size, 1));
+  VATTN_RETURN_IF_ERROR(at_least("ropeDims", config.rope_dims, 0));
+  if (config.query_heads % config.kv_heads != 0) {
+    return Error(VATTN_INVALID_ARGUMENT,
+                 "Expected queryHeads to be a multiple of kvHeads, received %d and %d.",
+                 config.query_heads, config.kv_heads);
+  }
+  if (config.rope_dims % 2 != 0 || config.rope_dims > config.head_dim) {
+    return Error(VATTN_INVALID_ARGUMENT,
+                 "Expected an even number of ropeDims up to headDim %d, received %d.",
+                 config.head_dim, config.rope_dims);
+  }
+  if (!(config.rope_base > 0) || !(config.rope_scale > 0)) {
+    return Error(VATTN_INVALID_ARGUMENT,
+                 "Expected a ropeBase and a ropeScale above 0, received %g and %g.",
+                 config.rope_base, config.rope_scale);
+  }
+  return {};
+}
+
 const RoleInfo& InfoOf(WeightRole role) { return kRoles[static_cast<size_t>(role)]; }
 
 std::optional<WeightRole> ParseWeightRole(std::string_view name) {

@@ -10,6 +10,7 @@
 
 #include "ops/cpu/dequantize.h"
 #include "ops/cpu/rope.h"
+#include "ops/cpu/status.h"
 #include "ops/cpu/weight_matrix.h"
 
 namespace vattention::ops {
@@ -34,6 +35,9 @@ struct LlamaConfig {
   int64_t kv_width() const { return int64_t{kv_heads} * head_dim; }
   int64_t qkv_width() const { return query_width() + 2 * kv_width(); }
 };
+
+// What is wrong with the numbers, if anything.
+Status CheckConfig(const LlamaConfig& config);
 
 // Which of a model's tensors it is. Matrices are [outputs, inputs].
 enum class WeightRole {

@@ -3,14 +3,15 @@
 #include <algorithm>
 #include <utility>
 
+// clang-format off: this order matters. What follows is compiled once per instruction set, by
+// including this file again.
 #include "ops/cpu/targets.h"
-// After targets.h:
-#include "hwy/cache_control.h"
-// Compiled once per instruction set by including itself; the best that the CPU has is called.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ops/cpu/row_matmul.cc"
 #include "hwy/foreach_target.h"
+#include "hwy/cache_control.h"
 #include "hwy/highway.h"
+// clang-format on
 
 HWY_BEFORE_NAMESPACE();
 namespace vattention::ops {

@@ -4,13 +4,15 @@
 #include <cmath>
 #include <limits>
 
+// clang-format off: this order matters. What follows is compiled once per instruction set, by
+// including this file again.
 #include "ops/cpu/targets.h"
-// After targets.h. Compiled once per instruction set by including itself.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ops/cpu/rows.cc"
-#include "hwy/contrib/math/math-inl.h"
 #include "hwy/foreach_target.h"
+#include "hwy/contrib/math/math-inl.h"
 #include "hwy/highway.h"
+// clang-format on
 
 HWY_BEFORE_NAMESPACE();
 namespace vattention::ops {
