@@ -5,6 +5,7 @@ import { engineErrors } from '../errors.ts'
 import { ChatTemplate, type ChatMessage, type ChatTemplateOptions } from './chat-template.ts'
 import { ControlText, unusedMark, type PromptSection } from './control-text.ts'
 import { canSlice } from './can-slice.ts'
+import { withUnicodeSpaces } from './pre-tokenizers.ts'
 import type { TokenizerSource } from './source.ts'
 import { sliceText } from './text-slices.ts'
 import { TextStream } from './text-stream.ts'
@@ -49,6 +50,7 @@ export class ModelTokenizer {
       this.#tokenizer = new Tokenizer(
         {
           ...definition,
+          pre_tokenizer: withUnicodeSpaces(definition.pre_tokenizer),
           post_processor: null,
           // Without control tokens: text goes through here only after being cut at those it may have.
           added_tokens: definition.added_tokens.filter((token) => !token.special),

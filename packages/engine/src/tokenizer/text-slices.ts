@@ -9,7 +9,7 @@ const sliceLength = 1024
 
 /** The pieces of `text`, in order. */
 export function* sliceText(text: string): Generator<string> {
-  const cut = /(?<=\p{L})(?=\s)/gu
+  const cut = /(?<=\p{L})(?=\p{White_Space})/gu
   let start = 0
   while (text.length - start > sliceLength) {
     cut.lastIndex = start + sliceLength

@@ -23,6 +23,12 @@ describe("SmolLM2's own tokenizer", () => {
     ])
   })
 
+  it("takes Unicode's white space for white space, not JavaScript's", () => {
+    // Ids from llama.cpp on the same file: U+FEFF is no space, U+0085 is one.
+    expect([...tokenizer.encode('a  \ufeffb')]).toEqual([81, 216, 216, 186, 136, 140, 82])
+    expect([...tokenizer.encode('a  \u0085b')]).toEqual([81, 256, 141, 223, 82])
+  })
+
   it('brings random text back unchanged', () => {
     for (let seed = 1; seed <= 300; seed++) {
       const text = randomText(seed, 80)
