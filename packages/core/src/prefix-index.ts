@@ -55,11 +55,10 @@ export interface PrefixCounts {
 
 /** A sequence's path. */
 interface Path {
+  /** Counts this sequence among its users unless it has slid. */
   leaf: Block
-  /** Whether `leaf` counts this sequence among its users. */
-  uses: boolean
-  /** The sequence has given up its tokens before this one. */
-  firstKept: number
+  /** The sequence has given up its first tokens: it keeps nothing from eviction, and adds nothing. */
+  slid: boolean
   /** The last block that the sequence's first step will alias or copy. */
   pinned: Block | undefined
 }
@@ -115,7 +114,7 @@ export class PrefixIndex {
     for (let block = last; block.parent !== undefined; block = block.parent) {
       if (block.pins++ > 0) break
     }
-    this.#paths.set(sequence, { leaf, uses: true, firstKept: 0, pinned: last })
+    this.#paths.set(sequence, { leaf, slid: false, pinned: last })
     this.#pending.add(sequence)
   }
 
@@ -130,20 +129,22 @@ export class PrefixIndex {
   /** `child` will show the first `length` tokens of `source`. */
   fork(source: number, child: number, length: number): void {
     const path = this.#paths.get(source)
-    if (path === undefined || !path.uses || path.leaf.evicted) return
-    const leaf = this.#upTo(path.leaf, length)
-    this.#use(leaf)
-    this.#paths.set(child, { leaf, uses: true, firstKept: path.firstKept, pinned: undefined })
+    if (path === undefined || (path.leaf.evicted && !path.slid)) return
+    const { slid } = path
+    const leaf = slid ? this.#root : this.#upTo(path.leaf, length)
+    if (!slid) this.#use(leaf)
+    this.#paths.set(child, { leaf, slid, pinned: undefined })
   }
 
   /**
    * The sequence's `tokens` are in the cache, written. Makes spans of those full blocks that are not
-   * known yet.
+   * known yet; none for a sequence that has slid, since a prefix begins with what it gave up.
    */
   publish(sequence: number, tokens: Uint32Array, salt: string): void {
     const size = this.#blockTokens
     const full = Math.floor(tokens.length / size)
     const path = this.#paths.get(sequence) ?? this.#newPath(sequence)
+    if (path.slid) return
     let last = path.leaf
     if (last !== this.#root) {
       if (last.evicted || last.salt !== salt) last = this.#root
@@ -151,8 +152,7 @@ export class PrefixIndex {
       else if (!hasTokens(last, tokens, (last.depth - 1) * size)) last = this.#root
     }
     last = this.#follow(last, tokens, salt, full)
-    // Where the window has left tokens behind, a chain cannot be begun or mended.
-    if (last.depth < full && last.depth * size >= path.firstKept) {
+    if (last.depth < full) {
       const spans = new Uint32Array(full - last.depth)
       this.#store.create(sequence, last.depth * size, size, spans)
       for (const span of spans) {
@@ -164,21 +164,21 @@ export class PrefixIndex {
       }
     }
     this.#moveTo(path, last)
-    if (!path.uses) this.#touch(last)
   }
 
   /** The sequence forgot its tokens from `length` on. */
   truncate(sequence: number, length: number): void {
     const path = this.#paths.get(sequence)
-    if (path !== undefined && !path.leaf.evicted) this.#moveTo(path, this.#upTo(path.leaf, length))
+    if (path === undefined || path.slid || path.leaf.evicted) return
+    this.#moveTo(path, this.#upTo(path.leaf, length))
   }
 
-  /** The sequence gave up its tokens before `firstToken`: it keeps its path from eviction no longer. */
+  /** The sequence gave up its tokens before `firstToken`. */
   slide(sequence: number, firstToken: number): void {
+    if (firstToken === 0) return
     const path = this.#paths.get(sequence) ?? this.#newPath(sequence)
-    path.firstKept = Math.max(path.firstKept, firstToken)
-    if (!path.uses || path.firstKept < this.#blockTokens) return
-    path.uses = false
+    if (path.slid) return
+    path.slid = true
     this.#unuse(path.leaf)
   }
 
@@ -189,7 +189,7 @@ export class PrefixIndex {
     this.#paths.delete(sequence)
     this.#pending.delete(sequence)
     this.#unpin(path)
-    if (path.uses) this.#unuse(path.leaf)
+    if (!path.slid) this.#unuse(path.leaf)
   }
 
   /**
@@ -239,7 +239,7 @@ export class PrefixIndex {
     }
     const ends = new Map<Block, number>()
     for (const path of this.#paths.values()) {
-      if (path.uses) ends.set(path.leaf, (ends.get(path.leaf) ?? 0) + 1)
+      if (!path.slid) ends.set(path.leaf, (ends.get(path.leaf) ?? 0) + 1)
       if (path.pinned) ends.set(path.pinned, (ends.get(path.pinned) ?? 0) + 1)
     }
     const used = new Map<Block, number>()
@@ -265,7 +265,7 @@ export class PrefixIndex {
   }
 
   #newPath(sequence: number): Path {
-    const path: Path = { leaf: this.#root, uses: true, firstKept: 0, pinned: undefined }
+    const path: Path = { leaf: this.#root, slid: false, pinned: undefined }
     this.#paths.set(sequence, path)
     return path
   }
@@ -305,10 +305,8 @@ export class PrefixIndex {
   }
 
   #moveTo(path: Path, leaf: Block): void {
-    if (path.uses) {
-      this.#use(leaf)
-      this.#unuse(path.leaf)
-    }
+    this.#use(leaf)
+    this.#unuse(path.leaf)
     path.leaf = leaf
   }
 
@@ -324,13 +322,6 @@ export class PrefixIndex {
     if (leaf.evicted) return
     for (let block = leaf; block.parent !== undefined; block = block.parent) {
       if (--block.users > 0) return
-      this.#idle.touch(block)
-    }
-  }
-
-  /** Makes an idle path the most recently used, its end being the oldest of it. */
-  #touch(leaf: Block): void {
-    for (let block = leaf; block.parent !== undefined && block.users === 0; block = block.parent) {
       this.#idle.touch(block)
     }
   }

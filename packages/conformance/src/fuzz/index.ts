@@ -1,0 +1,3 @@
+/** Model-based fuzzing of caches. */
+export { fuzzCache } from './fuzz-cache.ts'
+export type { FuzzOptions, FuzzReport, FuzzSubject, MakeFuzzSubject } from './fuzz-subject.ts'
