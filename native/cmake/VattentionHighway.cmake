@@ -1,12 +1,12 @@
 # vattention_use_highway(): defines the target `hwy` (Google Highway, static, SYSTEM includes) from
 # the sources that scripts/bootstrap.mjs put into the cache folder.
 #
-# VATTN_SIMD_TARGETS  "all" (default): every instruction set the compiler knows, chosen at run time.
-#                     "few": the baseline, AVX2 and AVX-512, for builds that are run once.
-#                     "baseline": only what every CPU of this architecture has.
+# VATTN_SIMD_TARGETS  "all" (default): the instruction sets that the sources ask for, chosen at run
+#                     time. "baseline": only what every CPU of this architecture has, for builds
+#                     that look for something else than arithmetic.
 include_guard(GLOBAL)
 
-set(VATTN_SIMD_TARGETS all CACHE STRING "Instruction sets that kernels are built for: all, few, baseline")
+set(VATTN_SIMD_TARGETS all CACHE STRING "Instruction sets that kernels are built for: all, baseline")
 
 function(vattention_use_highway)
   if(TARGET hwy)
@@ -28,9 +28,6 @@ function(vattention_use_highway)
   add_subdirectory("${source}" "${CMAKE_BINARY_DIR}/highway" EXCLUDE_FROM_ALL)
   if(VATTN_SIMD_TARGETS STREQUAL "baseline")
     target_compile_definitions(hwy PUBLIC HWY_COMPILE_ONLY_STATIC)
-  elseif(VATTN_SIMD_TARGETS STREQUAL "few" AND CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
-    target_compile_definitions(hwy PUBLIC
-      "HWY_DISABLED_TARGETS=(HWY_SSSE3|HWY_SSE4|HWY_AVX3_DL|HWY_AVX3_ZEN4|HWY_AVX3_SPR|HWY_AVX10_2)")
   endif()
   get_target_property(includes hwy INTERFACE_INCLUDE_DIRECTORIES)
   set_target_properties(hwy PROPERTIES INTERFACE_SYSTEM_INCLUDE_DIRECTORIES "${includes}")
