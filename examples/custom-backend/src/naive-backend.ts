@@ -46,7 +46,7 @@ const capabilities: Capabilities = {
   batchInvariant: 'always',
   tailRows: 0,
   leadRows: 0,
-  maxLength: 2048, // plain loops are for reading, not for long contexts
+  maxLength: 1024, // plain loops are for reading, not for long contexts
 }
 
 /** Attention in plain loops over any cache on the CPU. */

@@ -23,8 +23,8 @@ describeCache('a paged cache in JavaScript', () => ({
 }))
 
 describeBackend('a backend in JavaScript', () => ({
-  // Plain loops: the long contexts are left to backends that are made for them.
-  backend: new NaiveBackend(memory, undefined, { maxLength: 2000 }),
+  // Plain loops: long contexts are for backends that are made for them.
+  backend: new NaiveBackend(memory, undefined, { maxLength: 1000 }),
   create: () => new NaiveBackend(memory),
   caches: {
     contiguous: (options) => new JsContiguousCache(options, memory),

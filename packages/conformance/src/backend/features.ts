@@ -24,14 +24,14 @@ const wideScale = (headDim: number) => 4 / Math.sqrt(headDim)
 const windows = [1, 4, 14, 24, 38, 44, 64, 128, 1000]
 const caps = [15, 30, 50]
 
-/** Lengths of FlashInfer's window and cap suites, as prompts, chunks and decode rows. */
-const lengths = [1, 3, 9, 19, 81, 99, 199, 729]
+/** Lengths of FlashInfer's window and cap suites, and one past the edge of a tile. */
+const lengths = [1, 3, 9, 19, 81, 99, 199, 257]
 
 /** Batches in which a feature shows: whole prompts, chunks behind a context, single tokens. */
 const batches: readonly (readonly [name: string, batch: readonly Lengths[]])[] = [
   ['prompts', lengths.map((length) => [length, length])],
-  ['chunks', lengths.map((length) => [Math.ceil(length / 3), length + 40])],
-  ['decoding', lengths.map((length) => [1, length])],
+  ['chunks', [...lengths, 729].map((length) => [Math.ceil(length / 7), length])],
+  ['decoding', [...lengths, 729].map((length) => [1, length])],
 ]
 
 /** Cases of features, over a cache of `kind`. */

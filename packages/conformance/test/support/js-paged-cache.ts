@@ -11,7 +11,7 @@ import { JsKvCache, type Slot } from './js-kv-cache.ts'
 
 export class JsPagedCache extends JsKvCache {
   readonly kind = 'paged'
-  readonly #blockTokens: number
+  protected readonly blockTokens: number
   readonly #layout: PagedView['layout']
   readonly #layers: readonly LayerView[]
   readonly #references: Uint32Array
@@ -21,11 +21,11 @@ export class JsPagedCache extends JsKvCache {
   constructor(options: PagedCacheOptions, memory: Memory) {
     super(options, memory)
     const { layers, kvHeads, headDim, valueHeadDim, dtype } = this.shape
-    this.#blockTokens = options.blockTokens ?? 16
+    this.blockTokens = options.blockTokens ?? 16
     this.#layout = options.poolLayout ?? 'nhd'
-    const blocks = Math.floor(options.limitBytes / (this.tokenBytes * this.#blockTokens))
+    const blocks = Math.floor(options.limitBytes / (this.tokenBytes * this.blockTokens))
     const vector = 16 / dtypeBytes[dtype]
-    const tokens = this.#blockTokens
+    const tokens = this.blockTokens
     const nhd = this.#layout === 'nhd'
     this.#layers = Array.from({ length: layers }, () => ({
       key: memory.tensor(
@@ -47,14 +47,14 @@ export class JsPagedCache extends JsKvCache {
     return {
       kind: 'paged',
       layout: this.#layout,
-      blockTokens: this.#blockTokens,
+      blockTokens: this.blockTokens,
       blocks: this.#references.length,
       finiteTail: true,
       layers: this.#layers,
       blockTables: (sequences, out, rowStride) => {
         let widest = 0
         for (const [i, sequence] of sequences.entries()) {
-          const table = this.#table(this.resolve(sequence as never))
+          const table = this.table(this.resolve(sequence as never))
           out.fill(-1, i * rowStride, (i + 1) * rowStride)
           out.set(table, i * rowStride)
           widest = Math.max(widest, table.length)
@@ -65,9 +65,9 @@ export class JsPagedCache extends JsKvCache {
   }
 
   protected missingBytes(slot: Slot, length: number): number {
-    const table = this.#table(slot)
-    const more = Math.max(0, Math.ceil(length / this.#blockTokens) - table.length)
-    const copies = length > slot.backed && this.#boundaryIsShared(slot) ? 1 : 0
+    const table = this.table(slot)
+    const more = Math.max(0, Math.ceil(length / this.blockTokens) - table.length)
+    const copies = length > slot.backed && this.boundaryIsShared(slot) ? 1 : 0
     return (more + copies) * this.#blockBytes
   }
 
@@ -77,26 +77,26 @@ export class JsPagedCache extends JsKvCache {
   }
 
   protected grow(slot: Slot, length: number): void {
-    const table = this.#table(slot)
-    if (length > slot.backed && this.#boundaryIsShared(slot)) this.#makePrivate(table, slot.backed)
-    while (table.length * this.#blockTokens < length) table.push(this.#take())
+    const table = this.table(slot)
+    if (length > slot.backed && this.boundaryIsShared(slot)) this.#makePrivate(table, slot.backed)
+    while (table.length * this.blockTokens < length) table.push(this.#take())
   }
 
   protected shrink(slot: Slot, length: number): void {
-    const table = this.#table(slot)
-    const kept = Math.ceil(length / this.#blockTokens)
+    const table = this.table(slot)
+    const kept = Math.ceil(length / this.blockTokens)
     for (const block of table.splice(kept)) this.#release(block)
-    const within = length % this.#blockTokens
+    const within = length % this.blockTokens
     // A shared boundary keeps its rows: they are the others'.
     const boundary = table[kept - 1]
     if (within > 0 && boundary !== undefined && this.#references[boundary] === 1) {
-      this.#zero(boundary, within)
+      this.zero(boundary, within)
     }
     if (length === 0) this.#tables.delete(slot)
   }
 
   protected share(source: Slot, slot: Slot, length: number): void {
-    const table = this.#table(source).slice(0, Math.ceil(length / this.#blockTokens))
+    const table = this.table(source).slice(0, Math.ceil(length / this.blockTokens))
     for (const block of table) if (block >= 0) this.#references[block]!++
     this.#tables.set(slot, table)
     slot.backed = length
@@ -104,8 +104,8 @@ export class JsPagedCache extends JsKvCache {
   }
 
   protected drop(slot: Slot, before: number): void {
-    const table = this.#table(slot)
-    for (let i = 0; i < Math.floor(before / this.#blockTokens); i++) {
+    const table = this.table(slot)
+    for (let i = 0; i < Math.floor(before / this.blockTokens); i++) {
       if (table[i]! >= 0) this.#release(table[i]!)
       table[i] = -1
     }
@@ -115,9 +115,9 @@ export class JsPagedCache extends JsKvCache {
     const used = new Map<number, number>()
     const holders = new Map<number, number>()
     for (const slot of this.slots) {
-      for (const [i, block] of this.#table(slot).entries()) {
+      for (const [i, block] of this.table(slot).entries()) {
         if (!slot.live || block < 0) continue
-        const tokens = Math.min(this.#blockTokens, slot.backed - i * this.#blockTokens)
+        const tokens = Math.min(this.blockTokens, slot.backed - i * this.blockTokens)
         used.set(block, Math.max(used.get(block) ?? 0, tokens))
         holders.set(block, (holders.get(block) ?? 0) + 1)
       }
@@ -138,17 +138,17 @@ export class JsPagedCache extends JsKvCache {
   }
 
   get #blockBytes(): number {
-    return this.#blockTokens * this.tokenBytes
+    return this.blockTokens * this.tokenBytes
   }
 
-  #table(slot: Slot): number[] {
+  protected table(slot: Slot): number[] {
     const table = this.#tables.get(slot) ?? []
     this.#tables.set(slot, table)
     return table
   }
 
-  #boundaryIsShared(slot: Slot): boolean {
-    const block = this.#table(slot)[Math.floor(slot.backed / this.#blockTokens)]
+  protected boundaryIsShared(slot: Slot): boolean {
+    const block = this.table(slot)[Math.floor(slot.backed / this.blockTokens)]
     return block !== undefined && block >= 0 && this.#references[block]! > 1
   }
 
@@ -161,16 +161,16 @@ export class JsPagedCache extends JsKvCache {
   #release(block: number): void {
     this.#references[block]!--
     if (this.#references[block]! > 0) return
-    this.#zero(block, 0)
+    this.zero(block, 0)
     this.#free.push(block)
   }
 
   /** Copies the tokens before `length` of the block that is written next. */
   #makePrivate(table: number[], length: number): void {
-    const index = Math.floor(length / this.#blockTokens)
+    const index = Math.floor(length / this.blockTokens)
     const old = table[index]!
     const block = this.#take()
-    const within = length % this.#blockTokens
+    const within = length % this.blockTokens
     for (const tensor of this.#tensors()) {
       const rows = this.memory.read(this.#tokens(tensor, old, 0, within)) as Float32Array
       this.memory.write(this.#tokens(tensor, block, 0, within), rows)
@@ -179,9 +179,9 @@ export class JsPagedCache extends JsKvCache {
     this.#references[old]!--
   }
 
-  #zero(block: number, from: number): void {
+  protected zero(block: number, from: number): void {
     for (const tensor of this.#tensors()) {
-      const rows = this.#tokens(tensor, block, from, this.#blockTokens)
+      const rows = this.#tokens(tensor, block, from, this.blockTokens)
       this.memory.write(rows, new Float32Array(rows.shape.reduce((a, b) => a * b, 1)))
     }
   }
