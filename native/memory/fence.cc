@@ -11,11 +11,22 @@ struct vattn_fence {
 
 namespace vattention {
 
+FencePtr Fence::Both(FencePtr a, FencePtr b) {
+  if (vattention::Passed(a)) return b;
+  if (vattention::Passed(b)) return a;
+  auto both = std::make_shared<Fence>(std::vector<Point>{});
+  both->parts_ = {std::move(a), std::move(b)};
+  return both;
+}
+
 bool Fence::Passed() const {
   if (passed_.load(std::memory_order_acquire)) return true;
   for (const Point& point : points_) {
     std::lock_guard lock(point.stream->mutex);
     if (!point.stream->detached && !point.event->Done()) return false;
+  }
+  for (const auto& part : parts_) {
+    if (!part->Passed()) return false;
   }
   passed_.store(true, std::memory_order_release);
   return true;
@@ -39,6 +50,9 @@ DriverStatus Fence::WaitBeforeOwnWork(Driver* driver) const {
     std::lock_guard lock(point.stream->mutex);
     if (point.stream->detached) continue;
     if (DriverStatus status = driver->WaitFor(point.event.get()); !status.ok()) return status;
+  }
+  for (const auto& part : parts_) {
+    if (DriverStatus status = part->WaitBeforeOwnWork(driver); !status.ok()) return status;
   }
   return {};
 }

@@ -37,6 +37,9 @@ class Fence {
     std::unique_ptr<DriverEvent> event;
   };
   explicit Fence(std::vector<Point> points) : points_(std::move(points)) {}
+  // Passed when both have; either may be nullptr.
+  static std::shared_ptr<const Fence> Both(std::shared_ptr<const Fence> a,
+                                           std::shared_ptr<const Fence> b);
 
   // Never blocks.
   bool Passed() const;
@@ -48,6 +51,7 @@ class Fence {
 
  private:
   std::vector<Point> points_;
+  std::vector<std::shared_ptr<const Fence>> parts_;
   mutable std::atomic<bool> passed_{false};
 };
 

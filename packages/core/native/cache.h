@@ -80,7 +80,7 @@ class Cache : public Napi::ObjectWrap<Cache> {
                        const vattn_error& error);
   vattn_rows ResolveOne(Napi::Env env, vattn_sequence sequence, uint32_t* backed, uint32_t* first);
 
-  vattn_cache_ref ref_{};
+  vattn_cache_ref ref_{sizeof(vattn_cache_ref), nullptr, nullptr};
   int32_t trace_events_ = 0;
   Napi::Reference<Napi::Float64Array> results_;
   double* result_numbers_ = nullptr;  // of results_

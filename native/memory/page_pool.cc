@@ -1,0 +1,144 @@
+#include "memory/page_pool.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace vattention::memory {
+
+PagePool::PagePool(std::vector<uint64_t> classes)
+    : classes_(std::move(classes)), free_(classes_.size()) {}
+
+std::map<PageHandle, PageId>& PagePool::FreeList(uint64_t bytes) {
+  return const_cast<std::map<PageHandle, PageId>&>(std::as_const(*this).FreeList(bytes));
+}
+
+const std::map<PageHandle, PageId>& PagePool::FreeList(uint64_t bytes) const {
+  const auto found = std::find(classes_.begin(), classes_.end(), bytes);
+  VATTN_CHECK(found != classes_.end());
+  return free_[static_cast<size_t>(found - classes_.begin())];
+}
+
+PageId PagePool::NewRecord(PageHandle handle, uint64_t bytes) {
+  PageId id;
+  if (unused_.empty()) {
+    id = static_cast<PageId>(pages_.size());
+    pages_.emplace_back();
+  } else {
+    id = unused_.back();
+    unused_.pop_back();
+  }
+  Page page;
+  page.handle = handle;
+  page.bytes = static_cast<uint32_t>(bytes);
+  pages_[id] = page;
+  total_bytes_ += bytes;
+  return id;
+}
+
+PageId PagePool::AddTaken(PageHandle handle, uint64_t bytes) {
+  const PageId id = NewRecord(handle, bytes);
+  pages_[id].live = 1;
+  by_state_[static_cast<size_t>(PageState::kMapped)] += bytes;
+  return id;
+}
+
+PageId PagePool::AddFree(PageHandle handle, uint64_t bytes) {
+  const PageId id = NewRecord(handle, bytes);
+  by_state_[static_cast<size_t>(PageState::kFree)] += bytes;
+  FreeList(bytes).emplace(handle, id);
+  return id;
+}
+
+std::optional<PageId> PagePool::Take(uint64_t bytes, PageHandle follows) {
+  auto& list = FreeList(bytes);
+  if (list.empty()) return std::nullopt;
+  auto found = follows == kNoPage ? list.begin() : list.find(follows);
+  // The lowest handle otherwise: the pages after it are likely to be free too and follow on.
+  if (found == list.end()) found = list.begin();
+  const PageId id = found->second;
+  TakeThis(id);
+  return id;
+}
+
+bool PagePool::HasFree(uint64_t bytes, PageHandle follows) const {
+  return FreeList(bytes).contains(follows);
+}
+
+std::optional<PageId> PagePool::FindLarger(uint64_t bytes) const {
+  for (size_t i = 0; i < classes_.size(); ++i) {
+    if (classes_[i] > bytes && !free_[i].empty()) return free_[i].begin()->second;
+  }
+  return std::nullopt;
+}
+
+std::optional<PageId> PagePool::FindFree() const {
+  for (size_t i = classes_.size(); i-- > 0;) {
+    if (!free_[i].empty()) return free_[i].rbegin()->second;
+  }
+  return std::nullopt;
+}
+
+void PagePool::TakeThis(PageId id) {
+  VATTN_CHECK(IsFree(id));
+  Add(id, &Page::live);
+}
+
+void PagePool::Remove(PageId id) {
+  VATTN_CHECK(IsFree(id));
+  Page& page = pages_[id];
+  FreeList(page.bytes).erase(page.handle);
+  by_state_[static_cast<size_t>(PageState::kFree)] -= page.bytes;
+  total_bytes_ -= page.bytes;
+  page = Page{};
+  unused_.push_back(id);
+}
+
+void PagePool::Split(PageId id, uint64_t part_bytes, std::vector<PageId>* rest) {
+  const Page whole = pages_[id];
+  VATTN_CHECK(whole.bytes % part_bytes == 0 && whole.live <= 1 && whole.pins + whole.spans == 0);
+  const bool free = whole.state() == PageState::kFree;
+  if (free) FreeList(whole.bytes).erase(whole.handle);
+  for (uint64_t at = 0; at < whole.bytes; at += part_bytes) {
+    Page part = whole;
+    part.handle = whole.handle + at;
+    part.bytes = static_cast<uint32_t>(part_bytes);
+    part.dirty_end = static_cast<uint32_t>(
+        std::min<uint64_t>(whole.dirty_end > at ? whole.dirty_end - at : 0, part_bytes));
+    PageId part_id = id;
+    if (at > 0) {
+      part_id = NewRecord(part.handle, part_bytes);
+      total_bytes_ -= part_bytes;  // no memory was added: totals per state stay as they are
+      rest->push_back(part_id);
+    }
+    pages_[part_id] = part;
+    if (free) FreeList(part_bytes).emplace(part.handle, part_id);
+  }
+}
+
+bool PagePool::IsConsistent() const {
+  std::array<uint64_t, kPageStates> by_state{};
+  uint64_t total = 0;
+  uint64_t shared = 0;
+  size_t free_pages = 0;
+  for (PageId id = 0; id < pages_.size(); ++id) {
+    const Page& page = pages_[id];
+    if (page.bytes == 0) continue;
+    total += page.bytes;
+    by_state[static_cast<size_t>(page.state())] += page.bytes;
+    if (page.live > 1) shared += page.bytes;
+    if (page.fenced > page.parked || page.dirty_end > page.bytes) return false;
+    if (page.protected_end > page.bytes) return false;
+    if (page.state() == PageState::kFree) {
+      ++free_pages;
+      const auto& list = FreeList(page.bytes);
+      const auto found = list.find(page.handle);
+      if (found == list.end() || found->second != id) return false;
+    }
+  }
+  size_t listed = 0;
+  for (const auto& list : free_) listed += list.size();
+  return listed == free_pages && total == total_bytes_ && by_state == by_state_ &&
+         shared == shared_bytes_;
+}
+
+}  // namespace vattention::memory

@@ -1,0 +1,14 @@
+// Exact bytes per page state, counters and the latency histogram.
+#ifndef VATTENTION_NATIVE_MEMORY_STATS_H_
+#define VATTENTION_NATIVE_MEMORY_STATS_H_
+
+#include "memory/cache_core.h"
+
+namespace vattention::memory {
+
+// See vattn_cache_stats. Walks the pages of live sequences under the lock.
+Status Stats(CacheCore* core, vattn_cache_stats* stats);
+
+}  // namespace vattention::memory
+
+#endif  // VATTENTION_NATIVE_MEMORY_STATS_H_
