@@ -50,6 +50,7 @@ export function featureCases(capabilities: Capabilities, kind: CacheKind): Backe
     ['batch invariance asked for', () => ({ batchInvariant: true })],
   ]
   const combined: (readonly [name: string, feature: Feature])[] = [
+    ['a window of more than 2^31 tokens', () => ({ window: 2 ** 31 + 8 })],
     ['window and soft cap', () => ({ window: 37, softCap: 20, scale })],
     ['window and ALiBi', (heads) => ({ window: 37, alibiSlopes: slopes(heads) })],
     ['window and sinks', (heads) => ({ window: 37, sinks: sinks(heads) })],

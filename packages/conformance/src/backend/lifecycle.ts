@@ -90,6 +90,28 @@ export function lifecycleCases(capabilities: Capabilities, kind: CacheKind): Bac
       scene.plan.run(operands.args)
       expectSameBits(operands.read(), expected.layers[0]!.output, 'output of the first plan')
     }),
+    make('other sequences come and go between prepare and run', async (context) => {
+      using scene = context.scene(config, { ...room, lengths: [...room.lengths, 138, 138] })
+      const sequence = scene.add(100)
+      const other = scene.add(90)
+      const decode = { sequence, queryLength: 1, kvLength: 100 }
+      const expected = await doPass(scene, [decode], { appending: 'none' })
+      prepare(scene, [decode])
+      scene.free(other)
+      const next = scene.add(120)
+      scene.step([next], [130])
+      const operands = decodeOperands(scene, sequence, 0)
+      scene.plan.run(operands.args)
+      expectSameBits(operands.read(), expected.layers[0]!.output, 'output')
+    }),
+    make('layers may run in any order', async (context) => {
+      using scene = context.scene(config, room)
+      const work = batch.map(([queryLength, kv]) => ({
+        sequence: scene.add(kv - queryLength),
+        queryLength,
+      }))
+      await doPass(scene, work, { layers: [1, 0] })
+    }),
     make('a plan serves another cache of the same shape', async (context) => {
       using scene = context.scene(config, room)
       using second = context.scene(config, room)

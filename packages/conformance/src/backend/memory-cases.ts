@@ -2,14 +2,16 @@
  * Memory: NaN wherever a backend has no business, appended rows exact and nothing else written,
  * gaps between rows, offsets beyond 32 bits, a cache used to its last row.
  */
-import type { Capabilities } from '@vattention/interface'
+import { dtypeBytes, type Capabilities, type Tensor } from '@vattention/interface'
 
 import { SkipCase } from '../case.ts'
-import { codes, expect } from '../expect.ts'
+import { codes, expect, expectSameBits } from '../expect.ts'
+import { readValues } from '../memory.ts'
 import { baseConfig, declaredDtypes, type CacheKind } from './base-config.ts'
 import type { BackendCase } from './context.ts'
 import { batchFlags, passCase, smallBatch, type Lengths } from './pass-case.ts'
-import { doPass, type Appending } from './pass.ts'
+import { makeOperand } from './operand.ts'
+import { doPass, prepare, type Appending } from './pass.ts'
 import type { Scene, SceneOptions } from './scene.ts'
 import { Snapshot } from './snapshot.ts'
 
@@ -200,6 +202,15 @@ function placementCases(capabilities: Capabilities, kind: CacheKind): BackendCas
     passCase({ group, name: 'a batch of nothing', config, batch: [], scene: { lengths: [1] } }),
     {
       group,
+      name: `${group}: a stride of 0 repeats a row (${kind})`,
+      needs: { configs: [config], flags: ['prefill'] },
+      run(context) {
+        using scene = context.scene(config, { lengths: [40], tokens: 5 })
+        expectRepeatedRow(scene)
+      },
+    },
+    {
+      group,
       name: `${group}: an empty sequence's rows are not appended (${kind})`,
       needs: { configs: [config], flags: batchFlags([[1, 1]], 'run') },
       async run(context) {
@@ -215,6 +226,32 @@ function placementCases(capabilities: Capabilities, kind: CacheKind): BackendCas
       },
     },
   ]
+}
+
+/** Five queries that are one row in memory, against five copies of it. */
+function expectRepeatedRow(scene: Scene): void {
+  const { memory, config } = scene
+  const { headDim, valueHeadDim } = scene.cache.shape
+  const { dtype, queryHeads } = config
+  const sequence = scene.add(40)
+  prepare(scene, [{ sequence, queryLength: 5, kvLength: 40 }])
+  const row = scene.makeRows(sequence, 'query', 0, 0, 1)
+  const copies = Float32Array.from({ length: 5 * row.length }, (_, i) => row[i % row.length]!)
+  const one = makeOperand(memory, 'dense', dtype, [1, queryHeads, headDim], row)
+  const five = makeOperand(memory, 'dense', dtype, [5, queryHeads, headDim], copies)
+  const repeated: Tensor = {
+    ...one.tensor,
+    shape: [5, queryHeads, headDim],
+    strides: [0, headDim, 1],
+  }
+  const [found, expected] = [repeated, five.tensor].map((query) => {
+    const output = makeOperand(memory, 'dense', dtype, [5, queryHeads, valueHeadDim])
+    scene.plan.run({ layer: 0, query, output: output.tensor })
+    return readValues(memory, output.tensor)
+  })
+  expectSameBits(found!, expected!, 'output of a repeated row')
+  one.expectGapsUntouched()
+  five.expectGapsUntouched()
 }
 
 function extentCases(capabilities: Capabilities, kind: CacheKind): BackendCase[] {
@@ -248,8 +285,36 @@ function extentCases(capabilities: Capabilities, kind: CacheKind): BackendCase[]
       },
     },
   ]
-  if (kind === 'contiguous') cases.push(farOffsetCase(capabilities))
+  if (kind === 'contiguous') {
+    cases.push(farOffsetCase(capabilities), ...pageEndCases(capabilities))
+  }
   return cases
+}
+
+/**
+ * Sequences that end where their pages end, with no page mapped after them: touching one row more
+ * than the backend's `tailRows` is a fault that ends the process.
+ */
+function pageEndCases(capabilities: Capabilities): BackendCase[] {
+  const config = baseConfig(capabilities, 'contiguous', { layout: 'split' })
+  const { kvHeads, headDim, dtype } = config.cache.shape
+  // The smallest page there is.
+  const page = capabilities.deviceType === 'cpu' ? 65536 : 2 << 20
+  const tokens = Math.floor(page / (kvHeads * headDim * dtypeBytes[dtype]))
+  const batches: readonly (readonly [string, readonly Lengths[]])[] = [
+    ['decoding', [1, 2, 3, 4].map((pages) => [1, pages * tokens])],
+    ['chunks', [1, 2, 3, 4].map((pages) => [9, pages * tokens])],
+  ]
+  return batches.map(([name, batch]) =>
+    passCase({
+      group,
+      name: `nothing is read past the last page, ${name}`,
+      config,
+      batch,
+      pass: { appending: capabilities.append ? 'run' : 'written' },
+      scene: { contiguous: { mapAhead: false, pageBytes: [page] } },
+    }),
+  )
 }
 
 /** Slots so long that the last one begins more than 2^31 elements after the first. */

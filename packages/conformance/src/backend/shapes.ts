@@ -73,6 +73,7 @@ const heads: readonly Lengths[] = [
   [6, 1],
   [5, 1],
   [32, 8],
+  [71, 1],
 ]
 
 const times = (count: number, lengths: Lengths): Lengths[] => Array<Lengths>(count).fill(lengths)

@@ -92,6 +92,29 @@ export const limitCases: readonly CacheCase[] = [
   },
   {
     group,
+    name: 'limits: waste stays below one page per tensor, or one block, of each sequence',
+    needs: {},
+    run(context) {
+      using probe = context.probe({ tokens: 16_384, contiguous: { layout: 'split' } })
+      const { cache } = probe
+      const view = cache.view()
+      const { layers, kvHeads, headDim, valueHeadDim } = cache.shape
+      const blockBytes =
+        view.kind === 'paged'
+          ? view.blockTokens * layers * kvHeads * (headDim + valueHeadDim) * 4
+          : 0
+      // The smallest page there is: 64 KiB on the CPU, 2 MiB on CUDA.
+      const pageBytes = cache.device.type === 'cpu' ? 65536 : 2 << 20
+      const bound = view.kind === 'paged' ? blockBytes : 2 * layers * pageBytes
+      for (const [i, length] of [1, 255, 256, 257, 1000, 2048].entries()) {
+        probe.add(length)
+        const { wasteBytes } = probe.checkBooks(`${i + 1} sequences`)
+        expect(wasteBytes < (i + 1) * bound, `${wasteBytes} bytes of waste with ${i + 1} sequences`)
+      }
+    },
+  },
+  {
+    group,
     name: 'limits: the books add up after every operation of a busy cache',
     needs: {},
     run(context) {

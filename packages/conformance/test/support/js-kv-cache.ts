@@ -47,9 +47,16 @@ const rules: Readonly<Record<string, OptionRule>> = {
   dtype: required(oneOf(...dtypes)),
   valueHeadDim: positiveInteger,
   ...Object.fromEntries(
-    ['device', 'blockTokens', 'poolLayout', 'layout', 'tailRows', 'leadRows', 'mapAhead'].map(
-      (name) => [name, anything],
-    ),
+    [
+      'device',
+      'blockTokens',
+      'poolLayout',
+      'layout',
+      'tailRows',
+      'leadRows',
+      'mapAhead',
+      'pageBytes',
+    ].map((name) => [name, anything]),
   ),
 }
 
