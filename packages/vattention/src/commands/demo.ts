@@ -13,7 +13,7 @@ import { requests } from '../demo/requests.ts'
 import { serveCrowd, type CrowdReport } from '../demo/serve-crowd.ts'
 import { systemPrompt } from '../demo/system-prompt.ts'
 import { openModel, openSession } from '../session.ts'
-import type { CacheName } from '../session-options.ts'
+import type { SessionFlags } from '../session-options.ts'
 import type { CommandContext } from './context.ts'
 
 interface DemoFlags {
@@ -30,16 +30,19 @@ interface DemoFlags {
 /** Which answers are printed as they stream: a short one, a middling one and a long one. */
 const printed = [1, 4, 9]
 
-const titles: Readonly<Record<CacheName, string>> = {
-  vattention: 'vAttention (contiguous)',
-  paged: 'PagedAttention (blocks of 16)',
-}
+/** What the crowd is served from, one after the other. */
+const contenders: readonly (Pick<SessionFlags, 'cache' | 'layout'> & { readonly title: string })[] =
+  [
+    { title: 'vAttention, split', cache: 'vattention', layout: 'split' },
+    { title: 'vAttention, interleaved', cache: 'vattention', layout: 'interleaved' },
+    { title: 'PagedAttention, blocks of 16', cache: 'paged' },
+  ]
 
 /** Adds `vattention demo`. */
 export function addDemo(program: Command, context: CommandContext): void {
   program
     .command('demo')
-    .description('serve a crowd of chat requests from both caches and compare them')
+    .description('serve a crowd of chat requests from each cache and compare them')
     .option('-m, --model <path>', 'GGUF file, or folder with safetensors; default: the demo model')
     .option('--limit <size>', 'most memory of each cache', bytes, 160 * 2 ** 20)
     .option('--requests <n>', 'how many arrive', integer(1, requests.length), requests.length)
@@ -77,13 +80,12 @@ async function demo(flags: DemoFlags, { terminal, signal }: CommandContext): Pro
     const shared = model.tokenizer?.encode(systemPrompt).length
     say(
       `${crowd.length} visitors write to the help desk of a library. Each prompt starts with the same ${shared ?? 0} tokens.\n` +
-        `${model.name} answers on this CPU, with at most ${formatBytes(limit)} of KV cache; first from a contiguous cache, then from a paged one.`,
+        `${model.name} answers on this CPU, with at most ${formatBytes(limit)} of KV cache; from a contiguous cache in two layouts, then from a paged one.`,
     )
-    for (const cache of ['vattention', 'paged'] as const) {
-      await using opened = await openSession(model, { ...session, cache })
-      say(`\n── ${titles[cache]} ──`)
-      const printer =
-        cache === 'vattention' && !flags.json ? new AnswerPrinter(terminal.out) : undefined
+    for (const [i, { title, ...which }] of contenders.entries()) {
+      await using opened = await openSession(model, { ...session, ...which })
+      say(`\n── ${title} ──`)
+      const printer = i === 0 && !flags.json ? new AnswerPrinter(terminal.out) : undefined
       const bar = showProgress(terminal, {
         title: 'Serving',
         total: crowd.length,
@@ -91,7 +93,7 @@ async function demo(flags: DemoFlags, { terminal, signal }: CommandContext): Pro
       })
       try {
         const report = await serveCrowd(opened, {
-          name: titles[cache],
+          name: title,
           systemPrompt,
           requests: crowd,
           arrivalsMs: arrivals(crowd.length, gap, seed),
@@ -134,7 +136,7 @@ async function demo(flags: DemoFlags, { terminal, signal }: CommandContext): Pro
     return
   }
   say(`\n${reportTable(reports)}`)
-  say(`${same} of ${crowd.length} answers are the same, token for token, from both caches.`)
+  say(`${same} of ${crowd.length} answers are the same, token for token, from all of them.`)
   say(`Memory over time: ${file}`)
   say(`
 Go on:
