@@ -1,7 +1,7 @@
 // Tokens per second of this engine and of node-llama-cpp: same GGUF file, same threads, greedy, one
 // process after the other. Needs built packages.
 //
-//   npm run build && node bench/engine-vs-llama.mjs [--threads 2] [--repeats 5]
+//   npm run build && node bench/engine-vs-llama.mjs [--threads 2] [--repeats 5] [--cache paged]
 //
 //   8 x (128, 128)   eight requests at once: 128 tokens in, 128 out; output tokens / whole time
 //   1 x (128, 128)   one request; the same
@@ -19,6 +19,7 @@ import {
 
 const threads = Number(option('threads', 2))
 const repeats = Number(option('repeats', 5))
+const kind = option('cache', 'contiguous')
 
 const cases = [
   { name: '8 x (128, 128)', requests: 8, input: 128, output: 128, bar: 3.5 },
@@ -53,7 +54,7 @@ async function measure(tokens, serve) {
 const sides = {
   async vattention() {
     // Repeats must compute their prompts again.
-    const { engine, model, close } = await openVattention({ threads, prefixCaching: false })
+    const { engine, model, close } = await openVattention({ kind, threads, prefixCaching: false })
     const tokens = model.tokenizer.encode(sampleText())
     const rates = await measure(tokens, async (inputs, maxTokens) => {
       const results = await Promise.all(
@@ -131,6 +132,7 @@ if (side) {
     console.log(line([name, rate(vattention), rate(llama), ratio.toFixed(2), `${bar}${met}`]))
   }
   writeResult('engine-vs-llama', {
+    cache: kind,
     threads,
     repeats,
     cases: rows,

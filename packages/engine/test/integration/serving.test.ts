@@ -175,7 +175,13 @@ describe('what does not fit together', () => {
     const { valueHeadDim: _, ...shape } = kvCacheShape(model.description, { maxLength: 256 })
     using real = new ContiguousKvCache({ ...shape, limitBytes: 2 ** 26 })
     using backend = new CpuBackend()
-    const cache = Object.create(real, { native: { value: undefined } }) as KvCache
+    const cache = new Proxy<KvCache>(real, {
+      get(target, name) {
+        if (name === 'native') return undefined
+        const value: unknown = Reflect.get(target, name, target)
+        return typeof value === 'function' ? value.bind(target) : value
+      },
+    })
     await expect(Engine.create({ model, cache, backend })).rejects.toThrow(
       /the contiguous cache has no native part/,
     )

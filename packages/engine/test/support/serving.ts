@@ -1,7 +1,7 @@
 /** Engines over real caches and the CPU backend, for tests. */
 import { ContiguousKvCache } from '@vattention/core'
 import { CpuBackend } from '@vattention/cpu'
-import type { DType, KvCache } from '@vattention/interface'
+import type { DType, KvCache, Layout } from '@vattention/interface'
 import { PagedKvCache } from '@vattention/paged-attention'
 
 import { Engine } from '../../src/engine/engine.ts'
@@ -28,6 +28,8 @@ export interface ServingOptions extends EngineLimits {
   /** Tokens of the cache's longest sequence. Defaults to the model's, at most 1024. */
   readonly length?: number
   readonly dtype?: DType
+  /** Of the contiguous cache. */
+  readonly layout?: Layout
   /** Defaults to `2`. */
   readonly threads?: number
 }
@@ -48,6 +50,7 @@ export async function serve(options: ServingOptions): Promise<Serving> {
     slots = 32,
     length,
     dtype,
+    layout,
     ...rest
   } = options
   const { valueHeadDim: _, ...shape } = kvCacheShape(model.description, {
@@ -55,8 +58,10 @@ export async function serve(options: ServingOptions): Promise<Serving> {
     maxLength: length ?? Math.min(1024, model.description.contextLength),
     ...(dtype ? { dtype } : {}),
   })
-  const Cache = kind === 'contiguous' ? ContiguousKvCache : PagedKvCache
-  const cache = new Cache({ ...shape, limitBytes })
+  const cache: KvCache =
+    kind === 'paged'
+      ? new PagedKvCache({ ...shape, limitBytes })
+      : new ContiguousKvCache({ ...shape, limitBytes, ...(layout ? { layout } : {}) })
   const backend = new CpuBackend()
   const events: EngineEvent[] = []
   try {

@@ -61,11 +61,12 @@ function weights({ architecture = 'llama', seed = 1, tied = true }: TinyModelOpt
       data: Float32Array.from({ length: size }, () => mean + scale * normal()),
     })
   }
-  add('model.embed_tokens.weight', [vocabularySize, hiddenSize], 1)
+  // Small beside what the layers add, or tied models would repeat their input.
+  add('model.embed_tokens.weight', [vocabularySize, hiddenSize], 0.3)
   for (let layer = 0; layer < numbers.layers; layer++) {
     const name = (part: string) => `model.layers.${layer}.${part}`
     const matrix = (part: string, rows: number, columns: number) =>
-      add(name(`${part}.weight`), [rows, columns], 1.5 / Math.sqrt(columns))
+      add(name(`${part}.weight`), [rows, columns], 2 / Math.sqrt(columns))
     add(name('input_layernorm.weight'), [hiddenSize], 0.1, 1)
     matrix('self_attn.q_proj', queryHeads * headDim, hiddenSize)
     matrix('self_attn.k_proj', kvHeads * headDim, hiddenSize)
