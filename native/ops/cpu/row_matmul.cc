@@ -41,7 +41,11 @@ HWY_INLINE void Unroll(F&& f) {
 }
 #define VATTN_UNROLL(i) [&](auto i) HWY_ATTR __attribute__((always_inline))
 
-// How far ahead of its use a cache line is asked for: two groups of 32 inputs in bf16. The hardware
+template <typename T>
+inline constexpr int64_t kGroupInputs =
+    GroupInputs(sizeof(T) == 2 ? Precision::kBfloat16 : Precision::kFloat32);
+
+// How far ahead of its use a cache line is asked for: two groups of inputs. The hardware
 // prefetcher stops at page ends; this does not.
 inline constexpr int64_t kPrefetchBytes = 8192;
 
@@ -50,7 +54,7 @@ inline constexpr int64_t kPrefetchBytes = 8192;
 // them.
 template <typename T>
 HWY_INLINE void PrefetchShare(const T* weights, int64_t part, int64_t parts) {
-  constexpr int64_t kLines = kInputAlignment * static_cast<int64_t>(sizeof(T)) / 4;
+  constexpr int64_t kLines = kGroupInputs<T> * static_cast<int64_t>(sizeof(T)) / 4;
   constexpr int64_t kLineBytes = kBlockOutputs * static_cast<int64_t>(sizeof(float));
   const char* ahead = reinterpret_cast<const char*>(weights) + kPrefetchBytes;
   for (int64_t line = kLines * part / parts; line < kLines * (part + 1) / parts; ++line) {
@@ -60,7 +64,7 @@ HWY_INLINE void PrefetchShare(const T* weights, int64_t part, int64_t parts) {
   }
 }
 
-// sums [kRows, kBlockOutputs] += activations [kRows, 32] x one group of 32 inputs of kTileOutputs
+// sums [kRows, kBlockOutputs] += activations [kRows, 32] x one group of inputs of kTileOutputs
 // outputs. `weights` points at the group's first pair.
 template <int kRows>
 HWY_INLINE void AddBfloat16(const uint16_t* HWY_RESTRICT weights,
@@ -72,7 +76,7 @@ HWY_INLINE void AddBfloat16(const uint16_t* HWY_RESTRICT weights,
   VF even[kRows * kTileVectors];
   VF odd[kRows * kTileVectors];
   Unroll<kRows * kTileVectors>(VATTN_UNROLL(i) { even[i] = odd[i] = hn::Zero(d); });
-  for (int64_t pair = 0; pair < kInputAlignment / 2; ++pair) {
+  for (int64_t pair = 0; pair < kGroupInputs<uint16_t> / 2; ++pair) {
     const auto* line = reinterpret_cast<const uint32_t*>(weights) + pair * kBlockOutputs;
     VF first[kTileVectors];
     VF second[kTileVectors];
@@ -111,7 +115,7 @@ HWY_INLINE void AddFloat32(const float* HWY_RESTRICT weights, const float* HWY_R
       sum[r * kTileVectors + v] = hn::Load(d, sums + r * kBlockOutputs + v * kLanes);
     });
   });
-  for (int64_t k = 0; k < kInputAlignment; ++k) {
+  for (int64_t k = 0; k < kGroupInputs<float>; ++k) {
     const float* line = weights + k * kBlockOutputs;
     VF weight[kTileVectors];
     Unroll<kTileVectors>(VATTN_UNROLL(v) { weight[v] = hn::Load(d, line + v * kLanes); });
@@ -190,7 +194,7 @@ void Multiply(const RowMatmulArgs& args) {
   const int64_t inputs = weights.inputs();
   const int64_t padded = weights.padded_inputs();
   const int64_t outputs = weights.outputs();
-  constexpr int64_t kGroup = kInputAlignment * kBlockOutputs;  // elements of 32 inputs
+  constexpr int64_t kGroup = kGroupInputs<T> * kBlockOutputs;  // elements
 
   float* activations = args.scratch;                     // [rows, padded]
   float* sums = args.scratch + kRowMatmulRows * padded;  // [rows, kBlockOutputs]
@@ -214,7 +218,7 @@ void Multiply(const RowMatmulArgs& args) {
     const int64_t last = (end - block * kUnits) * kRowMatmulUnit;
     const T* from = static_cast<const T*>(weights.data()) + block * padded * kBlockOutputs;
     std::fill(sums, sums + args.rows * kBlockOutputs, 0.0f);
-    for (int64_t k = 0; k < padded; k += kInputAlignment, from += kGroup) {
+    for (int64_t k = 0; k < padded; k += kGroupInputs<T>, from += kGroup) {
       for (int64_t output = first; output < last; output += kTileOutputs) {
         // A bf16 line holds pairs, so an output is two elements from the next one.
         const T* column = from + output * static_cast<int64_t>(sizeof(float) / sizeof(T));

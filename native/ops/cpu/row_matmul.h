@@ -27,7 +27,9 @@ inline constexpr int64_t kRowMatmulUnit = 32;
 
 // Floats of scratch that a thread needs for a matrix of `inputs`.
 inline size_t RowMatmulScratch(int64_t inputs) {
-  return static_cast<size_t>(kRowMatmulRows * (PaddedInputs(inputs) + kBlockOutputs));
+  const int64_t group = GroupInputs(Precision::kBfloat16);  // the larger one
+  const int64_t padded = (inputs + group - 1) / group * group;
+  return static_cast<size_t>(kRowMatmulRows * (padded + kBlockOutputs));
 }
 
 struct RowMatmulArgs {

@@ -6,7 +6,8 @@
 //   float32   [outputs / 64][inputs    ][64]       oneDNN's BA16a64b
 //   bfloat16  [outputs / 64][inputs / 2][64][2]    oneDNN's BA16a64b2a
 //
-// Outputs are padded to a multiple of 64 and inputs to one of 32, with zeros. oneDNN's AVX-512 and
+// Outputs are padded to a multiple of 64 and inputs to whole groups (bf16: 32, float32: 16), with
+// zeros. oneDNN's AVX-512 and
 // AMX kernels want exactly this layout, and our own (row_matmul.h) was written for it, so both read
 // the same copy.
 #ifndef VATTENTION_OPS_CPU_WEIGHT_MATRIX_H_
@@ -22,10 +23,8 @@ namespace vattention::ops {
 enum class Precision { kBfloat16, kFloat32 };
 
 inline constexpr int64_t kBlockOutputs = 64;
-inline constexpr int64_t kInputAlignment = 32;
-
-inline int64_t PaddedInputs(int64_t inputs) {
-  return (inputs + kInputAlignment - 1) / kInputAlignment * kInputAlignment;
+inline constexpr int64_t GroupInputs(Precision precision) {
+  return precision == Precision::kBfloat16 ? 32 : 16;
 }
 inline size_t ElementBytes(Precision precision) {
   return precision == Precision::kBfloat16 ? sizeof(uint16_t) : sizeof(float);
@@ -42,7 +41,10 @@ class WeightMatrix {
 
   int64_t outputs() const { return outputs_; }
   int64_t inputs() const { return inputs_; }
-  int64_t padded_inputs() const { return PaddedInputs(inputs_); }
+  int64_t padded_inputs() const {
+    const int64_t group = GroupInputs(precision_);
+    return (inputs_ + group - 1) / group * group;
+  }
   int64_t blocks() const { return (outputs_ + kBlockOutputs - 1) / kBlockOutputs; }
   Precision precision() const { return precision_; }
   size_t bytes() const { return data_.bytes(); }

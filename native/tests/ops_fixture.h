@@ -1,0 +1,54 @@
+// What the tests of native/ops/cpu share: reproducible numbers and running every instruction set.
+#ifndef VATTENTION_NATIVE_TESTS_OPS_FIXTURE_H_
+#define VATTENTION_NATIVE_TESTS_OPS_FIXTURE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "hwy/highway.h"
+#include "ops/cpu/bfloat16.h"
+#include "ops/cpu/counter_random.h"
+
+namespace vattention::ops::testing {
+
+// OpenMP's runtime is not instrumented: to ThreadSanitizer its barriers look like races.
+#if defined(VATTN_THREAD_SANITIZER)
+inline constexpr int kThreads = 1;
+#else
+inline constexpr int kThreads = 3;
+#endif
+
+// Uniform in [-1, 1).
+inline std::vector<float> RandomFloats(size_t count, uint64_t seed, float scale = 1.0f) {
+  std::vector<float> values(count);
+  for (size_t i = 0; i < count; ++i) {
+    values[i] = static_cast<float>(2.0 * UniformDouble(seed, i) - 1.0) * scale;
+  }
+  return values;
+}
+
+inline std::vector<uint16_t> Rounded(const std::vector<float>& values) {
+  std::vector<uint16_t> result;
+  for (const float value : values) result.push_back(ToBfloat16(value));
+  return result;
+}
+
+// Calls body(name) once for each instruction set that kernels were compiled for and this CPU has.
+template <typename Body>
+void ForEachTarget(const Body& body) {
+  constexpr int64_t kTargets[] = {HWY_AVX3, HWY_AVX2, HWY_SSE2, HWY_NEON};
+  const int64_t supported = hwy::SupportedTargets();
+  for (const int64_t target : kTargets) {
+    if ((supported & target) == 0) continue;
+    hwy::SetSupportedTargetsForTest(target);
+    hwy::GetChosenTarget().Update(target);
+    body(hwy::TargetName(target));
+    hwy::SetSupportedTargetsForTest(0);
+    hwy::GetChosenTarget().DeInit();
+  }
+}
+
+}  // namespace vattention::ops::testing
+
+#endif  // VATTENTION_NATIVE_TESTS_OPS_FIXTURE_H_
