@@ -125,12 +125,12 @@ void CacheCore::SettleFences() {
   }
 }
 
-void CacheCore::UpdateReady(Sequence* sequence) {
+void CacheCore::UpdateReady(Sequence* sequence, uint64_t wanted_rows) {
   const Slot& slot = slots[sequence->slot];
   // Looking further than this is left to the step that gets there; it finds nothing to do.
   constexpr uint64_t kHorizon = 1024;
   const uint64_t horizon =
-      std::min<uint64_t>(uint64_t{sequence->backed} + config.tail_rows +
+      std::min<uint64_t>(std::max<uint64_t>(sequence->backed, wanted_rows) + config.tail_rows +
                              std::max<uint64_t>(kHorizon, 2 * uint64_t{config.ahead_tokens}),
                          uint64_t{max_length()} + config.tail_rows);
   uint64_t ready_rows = horizon;

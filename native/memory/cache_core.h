@@ -134,7 +134,8 @@ struct CacheCore {
   }
 
   // Recomputes `ready` and `ahead_at` of a live sequence after its mappings changed.
-  void UpdateReady(Sequence* sequence);
+  // Looks some way past the backed rows, and past `wanted_rows`.
+  void UpdateReady(Sequence* sequence, uint64_t wanted_rows = 0);
   // Asks the mapper to map ahead for a sequence.
   void QueueAhead(uint32_t sequence_index);
   void WakeMapper();

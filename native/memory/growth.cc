@@ -422,7 +422,7 @@ void Growth::Commit() {
       sequence->first_kept = sequence->share->first_kept;
       core_->DropShare(sequence);
     }
-    core_->UpdateReady(sequence);
+    core_->UpdateReady(sequence, plan.known_rows);
     if (binds && plan.kept_pages > 0) ++core_->counters.adoptions;
     core_->counters.aliased_tokens += plan.aliased_tokens;
     core_->counters.copied_tokens += plan.copied_tokens;
