@@ -116,9 +116,11 @@ uint64_t InPages(uint64_t bytes, const DriverLimits& limits) {
 }
 
 PoolMemory::~PoolMemory() {
-  if (driver_ == nullptr || base_ == 0) return;
-  // Nobody is left to tell about a failure; what the driver refuses to take back stays its own.
-  if (Close().ok()) static_cast<void>(driver_->FreeReservation(base_, reserved_bytes_));
+  if (base_ == 0) return;
+  // Nobody is left to tell about a failure. A second attempt helps against a passing one; the
+  // addresses go in any case, and what is left of the memory goes with the driver.
+  if (!Close().ok()) static_cast<void>(Close());
+  static_cast<void>(driver_->FreeReservation(base_, reserved_bytes_));
 }
 
 DriverStatus PoolMemory::Open(const vattn_paged_options& options, const PoolGeometry& geometry,

@@ -48,7 +48,7 @@ class PoolMemory {
   PoolMemory() = default;
   PoolMemory(const PoolMemory&) = delete;
   PoolMemory& operator=(const PoolMemory&) = delete;
-  // Gives back what Close and FreeReservation left.
+  // Gives back what Close has left, and the addresses.
   ~PoolMemory();
 
   // Reserves, creates and maps the pool. On failure nothing is left. `driver` must outlive this.

@@ -1,0 +1,479 @@
+// Model-based fuzz: random operations on a cache and on a shadow of it that knows sequences and what
+// their rows hold, and nothing of blocks. After each operation every row of every sequence is
+// compared, the structure is checked, and the bytes of all states must sum to the total. Driver calls
+// fail now and then, streams have work in flight, limits change.
+//
+//   paged_fuzz_test Fuzz           VATTENTION_FUZZ_SEED and VATTENTION_FUZZ_OPERATIONS as environment
+#include <cstdlib>
+#include <map>
+#include <optional>
+#include <set>
+
+#include "tests/check.h"
+#include "tests/paged_fixture.h"
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define VATTN_SLOW_BUILD 1
+#else
+#define VATTN_SLOW_BUILD 0
+#endif
+
+namespace vattention::testing {
+namespace {
+
+class Random {
+ public:
+  explicit Random(uint64_t seed) : state_(seed) {}
+  uint64_t Next() {  // SplitMix64
+    uint64_t x = state_ += 0x9e3779b97f4a7c15u;
+    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+    return x ^ (x >> 31);
+  }
+  uint32_t Below(uint64_t end) { return static_cast<uint32_t>(Next() % end); }
+  bool OneIn(uint32_t n) { return Below(n) == 0; }
+
+ private:
+  uint64_t state_;
+};
+
+// What a token's row holds: it depends on everything before it, as keys and values do. Never 0, exact
+// in float32 with the elements that follow it.
+float RowValue(const std::string& salt, const std::vector<uint32_t>& tokens, size_t count) {
+  uint64_t hash = std::hash<std::string>{}(salt);
+  for (size_t i = 0; i < count; ++i) hash = (hash ^ tokens[i]) * 0x9e3779b97f4a7c15u + (hash >> 29);
+  return static_cast<float>(1 + (hash >> 40) % 4000000);
+}
+
+struct Shadow {
+  std::string salt;
+  std::vector<uint32_t> tokens;  // written, from 0 on
+  std::vector<float> rows;       // what each row must hold; those beyond tokens: 0 or leftovers
+  uint32_t backed = 0;
+  uint32_t reserved = 0;
+  uint32_t first_kept = 0;
+  uint32_t published = 0;
+  bool may_copy = false;         // the next step may have to copy
+};
+
+// Rows that a stream may still be reading though their sequence has given them up.
+struct Ghost {
+  std::vector<std::pair<std::vector<float*>, float>> rows;
+};
+
+class Fuzzer {
+ public:
+  Fuzzer(uint64_t seed, const PagedShape& shape)
+      : random_(seed), tokens_per_block_(static_cast<uint32_t>(shape.block_tokens)),
+        cache_(shape, &no_faults_) {
+    cache_.Must(cache_.api()->attach_stream(cache_.cache(), timeline_.stream(), &cache_.error),
+                "attach");
+  }
+
+  void Run(int operations) {
+    for (int i = 0; i < operations; ++i) {
+      ArmFaults();
+      switch (random_.Below(20)) {
+        case 0: case 1: case 2: Allocate(); break;
+        case 3: case 4: Fork(); break;
+        case 5: case 6: Publish(); break;
+        case 7: case 8: Truncate(); break;
+        case 9: Slide(); break;
+        case 10: case 11: Free(); break;
+        case 12: Misuse(); break;
+        case 13: Work(); break;
+        case 14: if (random_.OneIn(4)) Limit(); break;
+        default: Step(); break;
+      }
+      Verify();
+    }
+    timeline_.Complete();
+    ghosts_.clear();
+    Disarm();
+    while (!live_.empty()) Free();
+    CHECK_EQ(cache_.Stats().mapped_bytes, 0u);
+    CHECK_EQ(cache_.Stats().condemned_bytes, 0u);
+    cache_.Check();
+  }
+
+ private:
+  using Entry = std::map<vattn_sequence, Shadow>::iterator;
+
+  std::optional<Entry> Pick() {
+    if (live_.empty()) return std::nullopt;
+    return std::next(live_.begin(), random_.Below(live_.size()));
+  }
+  void ArmFaults() {
+    vattn_fault_plan plan = {};
+    plan.size = sizeof(plan);
+    plan.fail_call = random_.OneIn(8) ? 1 + random_.Below(6) : 0;
+    plan.fail_code = 5;
+    CHECK_EQ(vattn_paged_faults_set(cache_.cache(), &plan, nullptr, &cache_.error), VATTN_OK);
+  }
+  void Disarm() {
+    vattn_fault_plan plan = {};
+    plan.size = sizeof(plan);
+    CHECK_EQ(vattn_paged_faults_set(cache_.cache(), &plan, nullptr, &cache_.error), VATTN_OK);
+  }
+  // Whether the call was made; an injected failure changes nothing, which Verify sees.
+  bool Made(vattn_status status) {
+    if (status == VATTN_OK) return true;
+    if (status != VATTN_DEVICE_ERROR) {
+      throw CheckFailure{"unexpected status: " + std::string(cache_.error.message)};
+    }
+    return false;
+  }
+
+  // Prompts start alike, so that prefixes are found, and part somewhere.
+  std::vector<uint32_t> Prompt() {
+    const uint32_t length = random_.Below(static_cast<uint64_t>(cache_.shape.max_length));
+    const uint32_t opening = random_.Below(3);
+    const uint32_t common = random_.Below(length + 1);
+    std::vector<uint32_t> tokens(length);
+    for (uint32_t i = 0; i < length; ++i) tokens[i] = i < common ? opening : random_.Below(2);
+    return tokens;
+  }
+
+  void Allocate() {
+    if (live_.size() == static_cast<size_t>(cache_.shape.max_sequences)) {
+      vattn_sequence none = 0;
+      CHECK_EQ(cache_.api()->allocate(cache_.cache(), &none, &cache_.error), VATTN_NO_SLOT);
+      return;
+    }
+    Shadow shadow;
+    shadow.salt = random_.OneIn(3) ? "tenant" : "";
+    const std::vector<uint32_t> prompt = Prompt();
+    const auto [sequence, shared] = cache_.AllocatePrefix(prompt, shadow.salt);
+    CHECK(live_.find(sequence) == live_.end());
+    CHECK_EQ(shared % tokens_per_block_, 0u);
+    CHECK(shared == 0 || shared < prompt.size());
+    CHECK_GE(shared, LongestPublished(prompt, shadow.salt));
+    shadow.reserved = shadow.published = shared;
+    shadow.tokens.assign(prompt.begin(), prompt.begin() + shared);
+    for (uint32_t i = 0; i < shared; ++i) {
+      shadow.rows.push_back(RowValue(shadow.salt, shadow.tokens, i + 1));
+    }
+    live_[sequence] = shadow;
+  }
+
+  // What live sequences have published of a prompt has to be found.
+  uint32_t LongestPublished(const std::vector<uint32_t>& prompt, const std::string& salt) {
+    uint32_t longest = 0;
+    for (const auto& [sequence, shadow] : live_) {
+      if (shadow.salt != salt || shadow.first_kept > 0) continue;
+      uint32_t equal = 0;
+      while (equal < shadow.published && equal + 1 < prompt.size() &&
+             shadow.tokens[equal] == prompt[equal]) {
+        ++equal;
+      }
+      longest = std::max(longest, equal / tokens_per_block_ * tokens_per_block_);
+    }
+    return longest;
+  }
+
+  void Fork() {
+    const auto source = Pick();
+    if (!source || live_.size() == static_cast<size_t>(cache_.shape.max_sequences)) return;
+    Shadow& parent = (*source)->second;
+    const auto most = std::min<uint32_t>(parent.backed, static_cast<uint32_t>(parent.tokens.size()));
+    const uint32_t length = random_.Below(most + 1);
+    Shadow child;
+    child.salt = parent.salt;
+    child.tokens.assign(parent.tokens.begin(), parent.tokens.begin() + length);
+    child.rows.assign(parent.rows.begin(), parent.rows.begin() + length);
+    child.reserved = length;
+    child.first_kept = std::min(parent.first_kept, length);
+    child.published = std::min(parent.published, length / tokens_per_block_ * tokens_per_block_);
+    child.may_copy = length % tokens_per_block_ != 0;
+    parent.may_copy = true;
+    live_[cache_.Fork((*source)->first, length)] = child;
+  }
+
+  void Step() {
+    std::vector<vattn_sequence> sequences;
+    std::vector<uint32_t> lengths;
+    bool may_copy = false;
+    for (auto& [sequence, shadow] : live_) {
+      if (random_.OneIn(3)) continue;
+      const uint32_t least = std::max(shadow.backed, shadow.reserved);
+      const uint32_t growth = random_.Below(random_.OneIn(3) ? 40 : 4);
+      sequences.push_back(sequence);
+      lengths.push_back(std::min(least + growth, static_cast<uint32_t>(cache_.shape.max_length)));
+      may_copy |= shadow.may_copy;
+    }
+    if (may_copy) CompleteWork();  // else this thread would wait for itself
+    const vattn_cache_stats before = cache_.Stats();
+    if (!Made(cache_.TryStep(sequences, lengths))) return;
+    if (cache_.step.outcome == VATTN_STEP_OUT_OF_MEMORY) {
+      const vattn_cache_stats after = cache_.Stats();
+      CHECK_EQ(before.mapped_bytes, after.mapped_bytes);
+      CHECK_EQ(before.retained_bytes, after.retained_bytes);
+      CHECK_EQ(before.condemned_bytes, after.condemned_bytes);
+      CHECK_EQ(before.zeroed_bytes, after.zeroed_bytes);
+      CHECK_GT(cache_.step.needed_bytes, 0u);
+      CHECK_EQ(cache_.step.pending_bytes, after.condemned_bytes);
+      CHECK_EQ(cache_.step.evictable_bytes, after.retained_bytes);
+      CheckOutOfMemoryIsTrue(sequences, lengths, after);
+      return;
+    }
+    for (size_t i = 0; i < sequences.size(); ++i) Settle(sequences[i], lengths[i]);
+  }
+
+  // A step that was refused must need more blocks than were there: one for each it grows by, and at
+  // most one copy a sequence.
+  void CheckOutOfMemoryIsTrue(const std::vector<vattn_sequence>& sequences,
+                              const std::vector<uint32_t>& lengths,
+                              const vattn_cache_stats& stats) {
+    int64_t most = 0;
+    for (size_t i = 0; i < sequences.size(); ++i) {
+      const Shadow& shadow = live_.at(sequences[i]);
+      const uint32_t shown = std::max(shadow.backed, shadow.reserved);
+      most += (lengths[i] + tokens_per_block_ - 1) / tokens_per_block_;
+      most -= (shown + tokens_per_block_ - 1) / tokens_per_block_;
+      most += shadow.may_copy || shadow.published > 0 || shadow.first_kept > 0;
+    }
+    const int64_t limit = cache_.Blocks(stats.limit_bytes);
+    const int64_t used = cache_.Blocks(stats.mapped_bytes + stats.condemned_bytes);
+    CHECK_GT(most, limit - used);
+  }
+
+  // After a step: new rows show nothing of others; then they are written, mostly.
+  void Settle(vattn_sequence sequence, uint32_t length) {
+    Shadow& shadow = live_.at(sequence);
+    if (length > shadow.backed) shadow.may_copy = false;
+    shadow.reserved = 0;
+    shadow.backed = length;
+    const auto table = cache_.Table(sequence);
+    const bool write = !random_.OneIn(8);
+    for (auto token = static_cast<uint32_t>(shadow.tokens.size()); token < length; ++token) {
+      const auto row = RowAt(table, token);
+      const float found = PagedFixture::ReadRow(row);
+      const float own = token < shadow.rows.size() ? shadow.rows[token] : 0;
+      CHECK(found == 0 || found == own);
+      if (token >= shadow.rows.size()) shadow.rows.push_back(0);
+      shadow.rows[token] = found;
+      if (!write) continue;
+      shadow.tokens.push_back(random_.Below(2));
+      float value = shadow.rows[token] = RowValue(shadow.salt, shadow.tokens, token + 1);
+      for (float* element : row) *element = value++;
+    }
+  }
+
+  void Publish() {
+    const auto entry = Pick();
+    if (!entry) return;
+    auto& [sequence, shadow] = **entry;
+    const auto most = std::min<uint32_t>(shadow.backed, static_cast<uint32_t>(shadow.tokens.size()));
+    const uint32_t count = random_.Below(most + 1);
+    std::vector<uint32_t> tokens(shadow.tokens.begin(), shadow.tokens.begin() + count);
+    cache_.Publish(sequence, tokens, shadow.salt);
+    if (shadow.first_kept == 0) {
+      shadow.published =
+          std::max(shadow.published, count / tokens_per_block_ * tokens_per_block_);
+    }
+  }
+
+  // The rows [from, to) of a sequence are given up while a stream may be reading them.
+  void Haunt(vattn_sequence sequence, uint32_t from, uint32_t to) {
+    if (timeline_.idle()) return;
+    const Shadow& shadow = live_.at(sequence);
+    const auto table = cache_.Table(sequence);
+    Ghost ghost;
+    for (uint32_t token = from; token < std::min(to, shadow.backed); ++token) {
+      ghost.rows.emplace_back(RowAt(table, token), shadow.rows[token]);
+    }
+    ghosts_.push_back(std::move(ghost));
+  }
+
+  void Truncate() {
+    const auto entry = Pick();
+    if (!entry) return;
+    auto& [sequence, shadow] = **entry;
+    const uint32_t shown = std::max(shadow.backed, shadow.reserved);
+    const uint32_t length = random_.Below(shown + 1);
+    // Rows of the block that stays are its own to write again.
+    const uint32_t kept = (length + tokens_per_block_ - 1) / tokens_per_block_ * tokens_per_block_;
+    const auto ghosts = ghosts_.size();
+    Haunt(sequence, std::max(kept, shadow.first_kept), shadow.backed);
+    if (!Made(cache_.api()->truncate(cache_.cache(), sequence, length, nullptr, &cache_.error))) {
+      ghosts_.resize(ghosts);
+      return;
+    }
+    if (shadow.reserved > 0) {
+      shadow.reserved = length;
+      shadow.rows.resize(length);
+    } else {
+      shadow.backed = length;
+      shadow.rows.resize(std::min<size_t>(shadow.rows.size(), kept));
+    }
+    shadow.tokens.resize(std::min<size_t>(shadow.tokens.size(), length));
+    shadow.first_kept = std::min(shadow.first_kept, length);
+    shadow.published = std::min(shadow.published, length / tokens_per_block_ * tokens_per_block_);
+    shadow.may_copy = true;
+  }
+
+  void Slide() {
+    const auto entry = Pick();
+    if (!entry) return;
+    auto& [sequence, shadow] = **entry;
+    const uint32_t first = random_.Below(shadow.backed + 1);
+    const auto ghosts = ghosts_.size();
+    if (first > shadow.first_kept) {
+      Haunt(sequence, shadow.first_kept, first / tokens_per_block_ * tokens_per_block_);
+    }
+    if (!Made(cache_.api()->slide(cache_.cache(), sequence, first, nullptr, &cache_.error))) {
+      ghosts_.resize(ghosts);
+      return;
+    }
+    shadow.first_kept = std::max(shadow.first_kept, first);
+    if (first > 0) shadow.published = 0;
+  }
+
+  void Free() {
+    const auto entry = Pick();
+    if (!entry) return;
+    auto& [sequence, shadow] = **entry;
+    const auto ghosts = ghosts_.size();
+    Haunt(sequence, shadow.first_kept, shadow.backed);
+    if (!Made(cache_.api()->free(cache_.cache(), sequence, nullptr, &cache_.error))) {
+      ghosts_.resize(ghosts);
+      return;
+    }
+    stale_ = sequence;
+    live_.erase(*entry);
+  }
+
+  void Misuse() {
+    const uint32_t length = 1;
+    vattn_sequence made = 0;
+    if (stale_ != 0) {
+      CHECK_EQ(cache_.TryStep({stale_}, {length}), VATTN_STALE_SEQUENCE);
+      CHECK_EQ(cache_.api()->free(cache_.cache(), stale_, nullptr, &cache_.error),
+               VATTN_STALE_SEQUENCE);
+      CHECK_EQ(cache_.api()->fork(cache_.cache(), stale_, 0, &made, &cache_.error),
+               VATTN_STALE_SEQUENCE);
+    }
+    const auto entry = Pick();
+    if (!entry) return;
+    const auto& [sequence, shadow] = **entry;
+    const uint32_t shown = std::max(shadow.backed, shadow.reserved);
+    CHECK_EQ(cache_.TryStep({sequence, sequence}, {shown, shown}), VATTN_INVALID_ARGUMENT);
+    CHECK_EQ(cache_.TryStep({sequence}, {static_cast<uint32_t>(cache_.shape.max_length) + 1}),
+             VATTN_INVALID_ARGUMENT);
+    CHECK_EQ(cache_.api()->truncate(cache_.cache(), sequence, shown + 1, nullptr, &cache_.error),
+             VATTN_NOT_BACKED);
+    CHECK_EQ(cache_.api()->fork(cache_.cache(), sequence, shadow.backed + 1, &made, &cache_.error),
+             VATTN_NOT_BACKED);
+  }
+
+  void Work() {
+    if (timeline_.idle()) {
+      timeline_.Submit();
+    } else {
+      CompleteWork();
+    }
+  }
+  void CompleteWork() {
+    timeline_.Complete();
+    ghosts_.clear();
+  }
+
+  void Limit() {
+    const uint64_t blocks = random_.Below(static_cast<uint64_t>(cache_.shape.blocks) + 8);
+    CHECK_EQ(cache_.api()->set_limit(cache_.cache(), blocks * cache_.shape.block_bytes(),
+                                     &cache_.error),
+             VATTN_OK);
+    if (random_.OneIn(4)) {
+      CHECK_EQ(vattn_paged_drop_cached(cache_.cache(), &cache_.error), VATTN_OK);
+    }
+  }
+
+  std::vector<float*> RowAt(const std::vector<int32_t>& table, uint32_t token) const {
+    const int32_t block = table.at(token / tokens_per_block_);
+    CHECK_GE(block, 0);
+    return cache_.Row(block, static_cast<int32_t>(token % tokens_per_block_));
+  }
+
+  void Verify() {
+    cache_.Check();
+    std::set<int32_t> blocks;
+    for (const auto& [sequence, shadow] : live_) {
+      CHECK_EQ(cache_.BackedLength(sequence), shadow.backed);
+      const auto table = cache_.Table(sequence);
+      CHECK_EQ(table.size(), (shadow.backed + tokens_per_block_ - 1) / tokens_per_block_);
+      for (uint32_t token = 0; token < shadow.backed; ++token) {
+        const int32_t block = table[token / tokens_per_block_];
+        if (token / tokens_per_block_ < shadow.first_kept / tokens_per_block_) {
+          CHECK_EQ(block, -1);
+          continue;
+        }
+        if (block >= 0) blocks.insert(block);
+        if (token < shadow.first_kept) continue;
+        CHECK_EQ(PagedFixture::ReadRow(RowAt(table, token)), shadow.rows[token]);
+      }
+    }
+    for (const Ghost& ghost : ghosts_) {
+      for (const auto& [row, value] : ghost.rows) CHECK_EQ(PagedFixture::ReadRow(row), value);
+    }
+    const vattn_cache_stats stats = cache_.Stats();
+    CHECK_EQ(stats.live_sequences, live_.size());
+    CHECK_EQ(stats.mapped_bytes + stats.retained_bytes + stats.condemned_bytes + stats.free_bytes,
+             stats.total_bytes);
+    CHECK_EQ(stats.needed_bytes + stats.ahead_bytes, stats.mapped_bytes);
+    CHECK_EQ(cache_.Blocks(stats.needed_bytes), blocks.size());
+    CHECK_GE(stats.needed_bytes, stats.used_bytes);
+    CHECK_LE(stats.needed_bytes - stats.used_bytes, live_.size() * cache_.shape.block_bytes());
+  }
+
+  const vattn_fault_plan no_faults_ = {.size = sizeof(vattn_fault_plan),
+                                       .fail_call = 0,
+                                       .fail_count = 0,
+                                       .fail_code = 0,
+                                       .fail_kind = 0,
+                                       .delay_us = 0};
+  Random random_;
+  const uint32_t tokens_per_block_;
+  PagedFixture cache_;
+  Timeline timeline_;
+  std::map<vattn_sequence, Shadow> live_;
+  std::vector<Ghost> ghosts_;
+  vattn_sequence stale_ = 0;
+};
+
+uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
+  const char* text = std::getenv(name);
+  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
+}
+
+TEST(Fuzz) {
+  const uint64_t first = FromEnvironment("VATTENTION_FUZZ_SEED", 1);
+  const uint64_t total =
+      FromEnvironment("VATTENTION_FUZZ_OPERATIONS", VATTN_SLOW_BUILD ? 12'000 : 120'000);
+  constexpr int kPerCache = 1000;
+  for (uint64_t i = 0; i * kPerCache < total; ++i) {
+    const uint64_t seed = first * 1'000'003 + i;
+    Random random(seed);
+    PagedShape shape;
+    constexpr int32_t kSizes[] = {1, 8, 8, 16, 32};
+    shape.block_tokens = kSizes[random.Below(5)];
+    shape.blocks = static_cast<int32_t>(2 + random.Below(30));
+    if (shape.block_tokens == 1) shape.blocks *= 6;
+    shape.max_sequences = static_cast<int32_t>(1 + random.Below(8));
+    shape.max_length = 20 + random.Below(80);
+    shape.layers = static_cast<int32_t>(1 + random.Below(2));
+    shape.pool_layout = static_cast<int32_t>(random.Below(2));
+    shape.hash_bits = random.OneIn(2) ? 0 : static_cast<int32_t>(1 + random.Below(6));
+    shape.prefix_cache = 1;
+    try {
+      Fuzzer(seed, shape).Run(kPerCache);
+    } catch (const CheckFailure& failure) {
+      throw CheckFailure{failure.text + "\n  VATTENTION_FUZZ_SEED=" + std::to_string(first) +
+                         ", cache " + std::to_string(i)};
+    }
+  }
+}
+
+}  // namespace
+}  // namespace vattention::testing
+
+TEST_MAIN()
