@@ -136,7 +136,9 @@ export class ContiguousKvCache implements KvCache, AsyncDisposable {
   fork(source: Sequence, length: number): Sequence | undefined {
     checkLength('length', length, this.shape.maxLength)
     return this.#calls.ofSequence(source, this.#native, () => {
-      const sequence = this.#native.fork(source, length)
+      const sequence = this.#withinBacked(source, 'length', length, () =>
+        this.#native.fork(source, length),
+      )
       if (sequence === 0) return undefined
       this.#prefixes.fork(source, sequence, length)
       return sequence as Sequence
@@ -384,17 +386,27 @@ export class ContiguousKvCache implements KvCache, AsyncDisposable {
   ): void {
     checkLength(name, token, this.shape.maxLength)
     const fence = CacheFence.native(after)
-    this.#calls.ofSequence(sequence, this.#native, () => {
-      try {
-        this.#native[what](sequence, token, fence)
-      } catch (error) {
-        if (!NativeCalls.isStatus(error, nativeStatus.notBacked)) throw error
-        const backed = this.#native.backedLength(sequence)
-        const expected = `at most the ${backed} tokens that step has backed`
-        throw errors.invalidArgument(name, expected, String(token))
-      }
-    })
+    this.#calls.ofSequence(sequence, this.#native, () =>
+      this.#withinBacked(sequence, name, token, () => this.#native[what](sequence, token, fence)),
+    )
     this.#prefixes[what](sequence, token)
+  }
+
+  /** A call with a number of tokens that must not go beyond what is backed. */
+  #withinBacked<Result>(
+    sequence: Sequence,
+    name: string,
+    tokens: number,
+    call: () => Result,
+  ): Result {
+    try {
+      return call()
+    } catch (error) {
+      if (!NativeCalls.isStatus(error, nativeStatus.notBacked)) throw error
+      const backed = this.#native.backedLength(sequence)
+      const expected = `at most the ${backed} tokens that step has backed`
+      throw errors.invalidArgument(name, expected, String(tokens))
+    }
   }
 
   /** Attaches a stream that fences are to be recorded on, once. */

@@ -1,0 +1,82 @@
+import { slice, type ContiguousView, type Sequence, type Tensor } from '@vattention/interface'
+
+import { read, write, type ContiguousKvCache } from '../../src/index.ts'
+import { u32 } from './caches.ts'
+
+/** The rows of tokens `[from, to)` of a sequence in all tensors of a view. */
+export function rowsOf(
+  cache: ContiguousKvCache,
+  sequence: Sequence,
+  from: number,
+  to: number,
+): Tensor[] {
+  const view = cache.view()
+  const slot = new Int32Array(1)
+  view.slots(u32(sequence), slot)
+  return rowsOfSlot(view, slot[0]!, from, to)
+}
+
+/** The same, by slot. */
+export function rowsOfSlot(view: ContiguousView, slot: number, from: number, to: number): Tensor[] {
+  return view.layers
+    .flatMap(({ key, value }) => [key, value])
+    .map((tensor) => {
+      const slotTensor = slice(tensor, slot, slot + 1)
+      const [, ...shape] = slotTensor.shape
+      const [, ...strides] = slotTensor.strides
+      return slice({ ...slotTensor, shape, strides }, from, to)
+    })
+}
+
+/** Fills the rows of tokens with numbers that are theirs alone. */
+export function fillRows(
+  cache: ContiguousKvCache,
+  sequence: Sequence,
+  from: number,
+  to: number,
+  seed: number,
+): void {
+  for (const [i, tensor] of rowsOf(cache, sequence, from, to).entries()) {
+    write(tensor, patternOf(tensor, from, seed + 1000 * i))
+  }
+}
+
+/** What `fillRows` wrote. */
+export function patternOf(rows: Tensor, from: number, seed: number): Float32Array {
+  const width = rows.shape[1]! * rows.shape[2]!
+  return Float32Array.from(
+    { length: rows.shape[0]! * width },
+    (_, i) => seed + from + Math.floor(i / width) + (i % width) / 1024,
+  )
+}
+
+/** Whether the rows hold what `fillRows` wrote with `seed`. */
+export function hasRows(
+  cache: ContiguousKvCache,
+  sequence: Sequence,
+  from: number,
+  to: number,
+  seed: number,
+): boolean {
+  return rowsOf(cache, sequence, from, to).every((tensor, i) =>
+    equal(read(tensor), patternOf(tensor, from, seed + 1000 * i)),
+  )
+}
+
+/** Whether the rows are all zeroes. */
+export function isZero(
+  cache: ContiguousKvCache,
+  sequence: Sequence,
+  from: number,
+  to: number,
+): boolean {
+  return rowsOf(cache, sequence, from, to).every((tensor) =>
+    read(tensor).every((value) => value === 0),
+  )
+}
+
+function equal(a: ArrayLike<number>, b: ArrayLike<number>): boolean {
+  if (a.length !== b.length) return false
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false
+  return true
+}
