@@ -1,4 +1,4 @@
-import { readFileSync, truncateSync, writeFileSync } from 'node:fs'
+import { readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { afterAll, describe, expect, it } from 'vitest'
@@ -7,6 +7,7 @@ import { describeModel } from '../../src/model/read-model.ts'
 import { describeShape } from '../../src/model/load-model.ts'
 import { kvCacheShape } from '../../src/model/cache-shape.ts'
 import { modelShapes } from '../../src/model/shapes.ts'
+import { writeGguf } from '../support/gguf-writer.ts'
 import { smolLm2 } from '../support/model-file.ts'
 import { temporaryFolder, writeTinyFolder, writeTinyGguf } from '../support/tiny-model.ts'
 
@@ -75,6 +76,28 @@ describe('describeModel', () => {
     writeTinyGguf(only.path, { architecture: 'qwen2' })
     await expect(describeModel(only.path)).rejects.toThrow(/several models, name one: tiny-llama/)
     only.dispose()
+  })
+
+  it('reads all shards of a model, given any of them', async () => {
+    const { path: shards, dispose: remove } = temporaryFolder()
+    const tensor = (name: string, ...shape: number[]) => ({
+      name,
+      shape,
+      data: new Float32Array(shape.reduce((product, size) => product * size, 1)),
+    })
+    const whole = await describeModel(writeTinyGguf(shards))
+    rmSync(join(shards, 'tiny-llama.gguf'))
+    const first = join(shards, 'tiny-00001-of-00002.gguf')
+    renameSync(writeTinyGguf(shards, { metadata: { 'split.count': 2 } }), first)
+    const second = join(shards, 'tiny-00002-of-00002.gguf')
+    writeGguf(second, { 'split.count': 2, 'split.no': 1 }, [tensor('output.weight', 257, 128)])
+    const described = await describeModel(shards)
+    expect(described.tensors).toHaveLength(whole.tensors.length + 1)
+    expect(described.tensors.at(-1)).toMatchObject({ role: 'output', path: second })
+    expect(described.config.tiedEmbeddings).toBe(false)
+    rmSync(second)
+    await expect(describeModel(first)).rejects.toThrow(/00002-of-00002.gguf: no such file/)
+    remove()
   })
 
   it('knows separate output matrices, linear scaling and windows', async () => {
