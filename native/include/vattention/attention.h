@@ -21,20 +21,20 @@ typedef struct vattn_plan vattn_plan; /* opaque; one call at a time per plan */
 /* Everything that does not change between passes. Pointers are read during plan_create only. */
 typedef struct vattn_config {
   uint32_t size;
-  int32_t cache_kind;          /* vattn_cache_kind */
+  int32_t cache_kind; /* vattn_cache_kind */
   vattn_cache_shape shape;
-  int32_t pool_layout;         /* paged */
-  int32_t block_tokens;        /* paged */
-  int32_t query_heads;         /* a multiple of shape.kv_heads */
-  int32_t dtype;               /* of query, key, value and output */
-  float scale;                 /* 0: 1 / sqrt(head_dim) */
-  int32_t causal;              /* bottom-right aligned */
-  int32_t window;              /* tokens visible, self included; 0: all */
-  float soft_cap;              /* 0: none; cap * tanh(score / cap), after scale, before mask */
-  const float* alibi_slopes;   /* [query_heads] or NULL; adds slope * (j - i) */
-  const float* sinks;          /* [query_heads] or NULL; unscaled logits that join the softmax */
+  int32_t pool_layout;       /* paged */
+  int32_t block_tokens;      /* paged */
+  int32_t query_heads;       /* a multiple of shape.kv_heads */
+  int32_t dtype;             /* of query, key, value and output */
+  float scale;               /* 0: 1 / sqrt(head_dim) */
+  int32_t causal;            /* bottom-right aligned */
+  int32_t window;            /* tokens visible, self included; 0: all */
+  float soft_cap;            /* 0: none; cap * tanh(score / cap), after scale, before mask */
+  const float* alibi_slopes; /* [query_heads] or NULL; adds slope * (j - i) */
+  const float* sinks;        /* [query_heads] or NULL; unscaled logits that join the softmax */
   int32_t needs_lse;
-  int32_t batch_invariant;     /* a row's bits must not depend on its batch mates */
+  int32_t batch_invariant; /* a row's bits must not depend on its batch mates */
 } vattn_config;
 
 /*
@@ -53,9 +53,9 @@ typedef struct vattn_executor {
 typedef struct vattn_limits {
   uint32_t size;
   int32_t max_sequences;
-  int32_t max_tokens;             /* rows of query in one pass */
-  int64_t max_length;             /* longest KV length */
-  int32_t graph_sequences;        /* > 0: the plan is to be captured, with this fixed batch */
+  int32_t max_tokens;      /* rows of query in one pass */
+  int64_t max_length;      /* longest KV length */
+  int32_t graph_sequences; /* > 0: the plan is to be captured, with this fixed batch */
   int64_t graph_max_length;
   int32_t threads;                /* CPU: 0 = one per core it may use */
   const vattn_executor* executor; /* CPU: NULL = a pool of the plan's own; outlives the plan */
@@ -65,12 +65,12 @@ typedef struct vattn_limits {
 typedef struct vattn_batch {
   uint32_t size;
   int32_t count;
-  const uint32_t* query_length;   /* new tokens of each; 0 is legal */
-  const uint32_t* kv_length;      /* tokens after this pass; may be less than query_length only if 0 */
-  const uint32_t* slot;           /* from vattn_cache_api.resolve */
+  const uint32_t* query_length; /* new tokens of each; 0 is legal */
+  const uint32_t* kv_length; /* tokens after this pass; may be less than query_length only if 0 */
+  const uint32_t* slot;      /* from vattn_cache_api.resolve */
   const uint32_t* backed_length;
   const uint32_t* first_kept;
-  const int32_t* block_table;     /* paged */
+  const int32_t* block_table; /* paged */
   int64_t block_table_stride;
 } vattn_batch;
 

@@ -32,11 +32,11 @@ typedef enum vattn_zero {
 /* Makes some driver calls fail, slow or visible; for tests of everything above the driver. */
 typedef struct vattn_fault_plan {
   uint32_t size;
-  int64_t fail_call;      /* the nth driver call from now (1 = the next) fails; 0: none */
-  int64_t fail_count;     /* how many calls in a row fail from there; 0 means 1 */
-  int32_t fail_code;      /* errno to report; 0 means ENOMEM */
-  int32_t fail_kind;      /* 0: any call; else only this vattn_driver_call */
-  int32_t delay_us;       /* each map, unmap, create, release, zero and copy sleeps this long */
+  int64_t fail_call;  /* the nth driver call from now (1 = the next) fails; 0: none */
+  int64_t fail_count; /* how many calls in a row fail from there; 0 means 1 */
+  int32_t fail_code;  /* errno to report; 0 means ENOMEM */
+  int32_t fail_kind;  /* 0: any call; else only this vattn_driver_call */
+  int32_t delay_us;   /* each map, unmap, create, release, zero and copy sleeps this long */
 } vattn_fault_plan;
 
 typedef enum vattn_driver_call {
@@ -60,21 +60,21 @@ typedef enum vattn_event_kind {
   VATTN_EVENT_ZERO = 4,
   VATTN_EVENT_PARK = 5,
   VATTN_EVENT_ADOPT = 6,
-  VATTN_EVENT_EVICT = 7,         /* a parked slot's pages were taken */
-  VATTN_EVENT_ALIAS = 8,         /* bytes shared with another sequence or the index */
-  VATTN_EVENT_COPY = 9,          /* boundary or copy-on-write */
-  VATTN_EVENT_CONDEMN = 10,      /* pages wait for a fence */
-  VATTN_EVENT_RELEASE = 11,      /* memory went back to the system */
-  VATTN_EVENT_LIMIT = 12,        /* bytes = the limit now in force */
-  VATTN_EVENT_DRIVER_ERROR = 13  /* count = code; nothing changed, or the work will be retried */
+  VATTN_EVENT_EVICT = 7,        /* a parked slot's pages were taken */
+  VATTN_EVENT_ALIAS = 8,        /* bytes shared with another sequence or the index */
+  VATTN_EVENT_COPY = 9,         /* boundary or copy-on-write */
+  VATTN_EVENT_CONDEMN = 10,     /* pages wait for a fence */
+  VATTN_EVENT_RELEASE = 11,     /* memory went back to the system */
+  VATTN_EVENT_LIMIT = 12,       /* bytes = the limit now in force */
+  VATTN_EVENT_DRIVER_ERROR = 13 /* count = code; nothing changed, or the work will be retried */
 } vattn_event_kind;
 
 typedef struct vattn_event {
   uint32_t size;
-  int32_t kind;         /* vattn_event_kind */
-  int32_t slot;         /* -1 when of no slot */
-  int32_t thread;       /* 0: a caller's, 1: the mapper's */
-  int64_t start_ns;     /* since the cache was made, monotonic */
+  int32_t kind;     /* vattn_event_kind */
+  int32_t slot;     /* -1 when of no slot */
+  int32_t thread;   /* 0: a caller's, 1: the mapper's */
+  int64_t start_ns; /* since the cache was made, monotonic */
   int64_t duration_ns;
   uint64_t bytes;
   int64_t count;
@@ -83,37 +83,37 @@ typedef struct vattn_event {
 typedef struct vattn_contiguous_options {
   uint32_t size;
   vattn_cache_shape shape;
-  int32_t device_type;             /* VATTN_DEVICE_CPU: the host driver */
+  int32_t device_type; /* VATTN_DEVICE_CPU: the host driver */
   int32_t device_index;
-  uint64_t limit_bytes;            /* physical memory it may hold */
-  int32_t layout;                  /* vattn_layout */
-  int32_t layer_group;             /* layers per group, VATTN_LAYOUT_LAYER_GROUP */
-  int32_t page_classes;            /* entries of page_bytes; 0: the driver's default classes */
-  uint64_t page_bytes[8];          /* ascending multiples of the driver's granularity */
-  uint64_t share_page_bytes;       /* largest class a shareable prefix may use; 0: 2 MiB */
-  int32_t tail_rows;               /* rows past each backed length that stay backed and finite */
-  int32_t lead_rows;               /* rows before a slid window that stay mapped */
-  int32_t zero;                    /* vattn_zero */
-  int32_t map_ahead;               /* 0: no mapper thread */
-  int32_t ahead_tokens;            /* tokens mapped ahead of each live sequence; 0: default 256 */
-  int32_t idle_slots;              /* slots kept mapped for the next prompts; -1: none, 0: default 1 */
-  uint64_t idle_bytes;             /* mapped in each idle slot; 0: default, four smallest pages a tensor */
-  uint64_t low_water_bytes;        /* free pages kept ready; 0: default */
-  uint64_t mapping_budget;         /* live mappings; 0: 75 % of what the system has left */
-  int32_t trace_events;            /* ring of the last events; 0: none */
-  const char* cgroup_root;         /* where memory limits are read; NULL: the system's */
-  const vattn_fault_plan* faults;  /* not NULL: the faulty driver wraps the real one */
+  uint64_t limit_bytes;      /* physical memory it may hold */
+  int32_t layout;            /* vattn_layout */
+  int32_t layer_group;       /* layers per group, VATTN_LAYOUT_LAYER_GROUP */
+  int32_t page_classes;      /* entries of page_bytes; 0: the driver's default classes */
+  uint64_t page_bytes[8];    /* ascending multiples of the driver's granularity */
+  uint64_t share_page_bytes; /* largest class a shareable prefix may use; 0: 2 MiB */
+  int32_t tail_rows;         /* rows past each backed length that stay backed and finite */
+  int32_t lead_rows;         /* rows before a slid window that stay mapped */
+  int32_t zero;              /* vattn_zero */
+  int32_t map_ahead;         /* 0: no mapper thread */
+  int32_t ahead_tokens;      /* tokens mapped ahead of each live sequence; 0: default 256 */
+  int32_t idle_slots;        /* slots kept mapped for the next prompts; -1: none, 0: default 1 */
+  uint64_t idle_bytes;      /* mapped in each idle slot; 0: default, four smallest pages a tensor */
+  uint64_t low_water_bytes; /* free pages kept ready; 0: default */
+  uint64_t mapping_budget;  /* live mappings; 0: 75 % of what the system has left */
+  int32_t trace_events;     /* ring of the last events; 0: none */
+  const char* cgroup_root;  /* where memory limits are read; NULL: the system's */
+  const vattn_fault_plan* faults; /* not NULL: the faulty driver wraps the real one */
 } vattn_contiguous_options;
 
 typedef struct vattn_geometry {
   uint32_t size;
-  int32_t tensors;                 /* of the layout: 1, groups, or 2 x layers */
-  uint64_t bytes_per_token;        /* all layers, K and V */
+  int32_t tensors;          /* of the layout: 1, groups, or 2 x layers */
+  uint64_t bytes_per_token; /* all layers, K and V */
   uint64_t smallest_page_bytes;
-  uint64_t slot_bytes;             /* address space of one slot, all tensors */
+  uint64_t slot_bytes; /* address space of one slot, all tensors */
   uint64_t reserved_bytes;
-  uint64_t waste_bound_bytes;      /* per live sequence: below one smallest page per tensor */
-  uint64_t row_bytes[2];           /* of the first and the last tensor: one token's bytes in it */
+  uint64_t waste_bound_bytes; /* per live sequence: below one smallest page per tensor */
+  uint64_t row_bytes[2];      /* of the first and the last tensor: one token's bytes in it */
 } vattn_geometry;
 
 /*
@@ -159,9 +159,10 @@ vattn_status vattn_trim(vattn_cache* cache, uint64_t keep_bytes, uint64_t* relea
                         vattn_error* error);
 
 /* Steering the mapper, for tests and for latency-critical phases. */
-vattn_status vattn_mapper_pause(vattn_cache* cache, vattn_error* error);  /* returns when it rests */
+vattn_status vattn_mapper_pause(vattn_cache* cache, vattn_error* error); /* returns when it rests */
 vattn_status vattn_mapper_resume(vattn_cache* cache, vattn_error* error);
-vattn_status vattn_mapper_drain(vattn_cache* cache, vattn_error* error);  /* until it has nothing to do */
+vattn_status vattn_mapper_drain(vattn_cache* cache,
+                                vattn_error* error); /* until it has nothing to do */
 
 /* Copies the newest events, oldest first; returns how many. */
 int32_t vattn_trace_read(vattn_cache* cache, vattn_event* events, int32_t capacity);

@@ -23,15 +23,16 @@ typedef enum vattn_dtype {
 
 #define VATTN_MAX_RANK 6
 
-/* A strided view of memory that someone else owns. Strides are in elements; 0 and gaps are legal. */
+/* A strided view of memory that someone else owns. Strides are in elements; 0 and gaps are legal.
+ */
 typedef struct vattn_tensor {
-  void* data;                      /* address of element [0, ..., 0] */
-  int32_t dtype;                   /* vattn_dtype */
-  int32_t device_type;             /* vattn_device_type */
-  int32_t device_index;            /* 0 on the CPU */
-  int32_t rank;                    /* 1..VATTN_MAX_RANK */
-  int64_t shape[VATTN_MAX_RANK];   /* elements */
-  int64_t stride[VATTN_MAX_RANK];  /* elements */
+  void* data;                     /* address of element [0, ..., 0] */
+  int32_t dtype;                  /* vattn_dtype */
+  int32_t device_type;            /* vattn_device_type */
+  int32_t device_index;           /* 0 on the CPU */
+  int32_t rank;                   /* 1..VATTN_MAX_RANK */
+  int64_t shape[VATTN_MAX_RANK];  /* elements */
+  int64_t stride[VATTN_MAX_RANK]; /* elements */
 } vattn_tensor;
 
 /*

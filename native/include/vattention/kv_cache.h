@@ -32,9 +32,9 @@ typedef enum vattn_cache_kind { VATTN_CONTIGUOUS = 0, VATTN_PAGED = 1 } vattn_ca
 
 /* How a paged pool lays out a block. */
 typedef enum vattn_pool_layout {
-  VATTN_POOL_NHD = 0,             /* K, V: [block, token, kvHead, dim] */
-  VATTN_POOL_PAGED_ATTENTION = 1  /* K: [block, kvHead, dim/x, token, x], x = 16 bytes of elements;
-                                     V: [block, kvHead, dim, token] (the published layout) */
+  VATTN_POOL_NHD = 0,            /* K, V: [block, token, kvHead, dim] */
+  VATTN_POOL_PAGED_ATTENTION = 1 /* K: [block, kvHead, dim/x, token, x], x = 16 bytes of elements;
+                                    V: [block, kvHead, dim, token] (the published layout) */
 } vattn_pool_layout;
 
 typedef struct vattn_cache_shape {
@@ -51,16 +51,16 @@ typedef struct vattn_cache_shape {
 /* What kernels see. Valid until the cache is released for the last time; the same for all steps. */
 typedef struct vattn_cache_view {
   uint32_t size;
-  int32_t kind;             /* vattn_cache_kind */
+  int32_t kind; /* vattn_cache_kind */
   vattn_cache_shape shape;
-  int32_t pool_layout;      /* paged: vattn_pool_layout */
-  int32_t block_tokens;     /* paged: tokens per block; contiguous: 0 */
-  int32_t blocks;           /* paged: blocks in the pool; contiguous: 0 */
-  int32_t max_blocks;       /* paged: widest block table row, ceil(max_length / block_tokens) */
-  int32_t tail_rows;        /* contiguous: rows past each backed length that are readable and finite */
-  int32_t finite_tail;      /* rows past the end inside the last page or block are finite */
-  const vattn_tensor* key;  /* [layers] of [slot, token, kvHead, dim], or of the pool layout */
-  const vattn_tensor* value;/* [layers] */
+  int32_t pool_layout;  /* paged: vattn_pool_layout */
+  int32_t block_tokens; /* paged: tokens per block; contiguous: 0 */
+  int32_t blocks;       /* paged: blocks in the pool; contiguous: 0 */
+  int32_t max_blocks;   /* paged: widest block table row, ceil(max_length / block_tokens) */
+  int32_t tail_rows;    /* contiguous: rows past each backed length that are readable and finite */
+  int32_t finite_tail;  /* rows past the end inside the last page or block are finite */
+  const vattn_tensor* key;   /* [layers] of [slot, token, kvHead, dim], or of the pool layout */
+  const vattn_tensor* value; /* [layers] */
 } vattn_cache_view;
 
 /*
@@ -78,7 +78,10 @@ typedef struct vattn_rows {
   int32_t widest;             /* out: longest row in blocks */
 } vattn_rows;
 
-typedef enum vattn_step_outcome { VATTN_STEP_OK = 0, VATTN_STEP_OUT_OF_MEMORY = 1 } vattn_step_outcome;
+typedef enum vattn_step_outcome {
+  VATTN_STEP_OK = 0,
+  VATTN_STEP_OUT_OF_MEMORY = 1
+} vattn_step_outcome;
 typedef enum vattn_step_limit {
   VATTN_LIMIT_BYTES = 0,    /* limitBytes, or the cgroup */
   VATTN_LIMIT_MAPPINGS = 1, /* the process's mapping budget */
@@ -100,31 +103,31 @@ typedef struct vattn_step_result {
 typedef struct vattn_cache_stats {
   uint32_t size;
   uint32_t live_sequences;
-  uint64_t reserved_bytes;   /* address space (contiguous) or pool size (paged) */
-  uint64_t limit_bytes;      /* in force: the least of option, cgroup and device */
-  uint64_t total_bytes;      /* physical memory held */
-  uint64_t mapped_bytes;     /* of live sequences (paged: blocks with a reference) */
-  uint64_t needed_bytes;     /* of mapped: pages that hold backed tokens */
-  uint64_t ahead_bytes;      /* of mapped: mapped ahead for tokens to come, and tail rows */
-  uint64_t surplus_bytes;    /* of mapped: adopted, more than needed and ahead */
-  uint64_t retained_bytes;   /* only the prefix index holds them */
-  uint64_t parked_bytes;     /* mapped in a slot with no live sequence */
-  uint64_t condemned_bytes;  /* wait for fences */
-  uint64_t free_bytes;       /* created, unused */
-  uint64_t used_bytes;       /* tokens of live sequences x bytes per token, shared ones once */
-  uint64_t shared_bytes;     /* mapped bytes counted once that more than one live sequence maps */
-  uint64_t live_mappings;    /* mappings charged to the budget (paged: 1) */
+  uint64_t reserved_bytes;  /* address space (contiguous) or pool size (paged) */
+  uint64_t limit_bytes;     /* in force: the least of option, cgroup and device */
+  uint64_t total_bytes;     /* physical memory held */
+  uint64_t mapped_bytes;    /* of live sequences (paged: blocks with a reference) */
+  uint64_t needed_bytes;    /* of mapped: pages that hold backed tokens */
+  uint64_t ahead_bytes;     /* of mapped: mapped ahead for tokens to come, and tail rows */
+  uint64_t surplus_bytes;   /* of mapped: adopted, more than needed and ahead */
+  uint64_t retained_bytes;  /* only the prefix index holds them */
+  uint64_t parked_bytes;    /* mapped in a slot with no live sequence */
+  uint64_t condemned_bytes; /* wait for fences */
+  uint64_t free_bytes;      /* created, unused */
+  uint64_t used_bytes;      /* tokens of live sequences x bytes per token, shared ones once */
+  uint64_t shared_bytes;    /* mapped bytes counted once that more than one live sequence maps */
+  uint64_t live_mappings;   /* mappings charged to the budget (paged: 1) */
   uint64_t mapping_budget;
-  uint64_t steps;            /* calls of step that ended ok */
+  uint64_t steps; /* calls of step that ended ok */
   uint64_t steps_out_of_memory;
   uint64_t steps_mapped_sync; /* steps that had to make a driver call themselves */
   uint64_t driver_calls;
   uint64_t pages_created, pages_released, pages_mapped, pages_unmapped;
-  uint64_t adoptions;        /* parked slots taken over */
-  uint64_t evictions;        /* parked slots (paged: cached blocks) given up for others */
-  uint64_t aliased_tokens;   /* tokens shared instead of computed: by mapping the same page */
-  uint64_t copied_tokens;    /* tokens shared by copying a boundary page or block */
-  uint64_t copied_bytes;     /* boundary copies and copy-on-write */
+  uint64_t adoptions;      /* parked slots taken over */
+  uint64_t evictions;      /* parked slots (paged: cached blocks) given up for others */
+  uint64_t aliased_tokens; /* tokens shared instead of computed: by mapping the same page */
+  uint64_t copied_tokens;  /* tokens shared by copying a boundary page or block */
+  uint64_t copied_bytes;   /* boundary copies and copy-on-write */
   uint64_t zeroed_bytes;
   /* Latency of `step`, log2 buckets: bucket i counts steps of [2^i, 2^(i+1)) ns. */
   uint64_t step_ns_histogram[40];

@@ -37,11 +37,11 @@ typedef enum vattn_status {
 
 /* What went wrong, for people and for programs. The caller sets `size` and owns the memory. */
 typedef struct vattn_error {
-  uint32_t size;         /* sizeof(vattn_error) */
-  int32_t status;        /* the vattn_status that was returned */
-  int64_t driver_code;   /* errno, CUresult or cudaError_t; 0 when no driver call failed */
-  char driver_call[64];  /* the call that failed, "cuMemCreate"; empty when none did */
-  char message[960];     /* expected, received, what to do; UTF-8, always terminated */
+  uint32_t size;        /* sizeof(vattn_error) */
+  int32_t status;       /* the vattn_status that was returned */
+  int64_t driver_code;  /* errno, CUresult or cudaError_t; 0 when no driver call failed */
+  char driver_call[64]; /* the call that failed, "cuMemCreate"; empty when none did */
+  char message[960];    /* expected, received, what to do; UTF-8, always terminated */
 } vattn_error;
 
 #ifdef __cplusplus
