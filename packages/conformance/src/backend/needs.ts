@@ -14,7 +14,7 @@ export interface DescribedConfig extends AttentionConfig {
 }
 
 /** Capabilities that a configuration does not show. */
-export type CapabilityFlag = 'prefill' | 'decode' | 'mixedBatches' | 'append' | 'nonCausal'
+export type CapabilityFlag = 'prefill' | 'decode' | 'mixedBatches' | 'append' | 'nonCausal' | 'lse'
 
 /** What a case needs of a backend. */
 export interface BackendNeeds {
@@ -38,6 +38,7 @@ const flagNames: Readonly<Record<CapabilityFlag, string>> = {
   mixedBatches: 'prefill and decode rows in one batch',
   append: 'writing new K and V rows',
   nonCausal: 'non-causal attention',
+  lse: 'LSE output',
 }
 
 /** Every reason why `needs` are not met; empty when the case applies. */

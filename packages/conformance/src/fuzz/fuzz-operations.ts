@@ -264,13 +264,10 @@ async function misuse(world: FuzzWorld): Promise<Done | undefined> {
 }
 
 function limit(world: FuzzWorld): Done {
-  const { random, cache, subject } = world
-  const { totalBytes } = cache.stats()
-  const bytes = Math.max(1, Math.floor((totalBytes * (20 + random.integer(220))) / 100))
-  // The first one says what the others are measured by.
-  world.limitBytes = bytes
-  cache.setLimit(bytes)
-  return { what: `limit ${bytes} (${subject.description})`, touched: [...world.live.keys()] }
+  const share = world.random.pick([0.3, 0.6, 1, 1.3])
+  world.limitBytes = Math.ceil(world.firstLimitBytes * share)
+  world.cache.setLimit(world.limitBytes)
+  return { what: `limit ${world.limitBytes}`, touched: [...world.live.keys()] }
 }
 
 function trim(world: FuzzWorld): Done | undefined {

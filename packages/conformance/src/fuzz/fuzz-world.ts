@@ -35,7 +35,8 @@ export class FuzzWorld {
   readonly stale: Sequence[] = []
   /** Work on the stream: submitted, and completed. */
   work = { submitted: 0, completed: 0 }
-  /** The limit that was last set. */
+  /** The limit that the cache began with, and the one that was last set. */
+  readonly firstLimitBytes: number
   limitBytes: number
   paused = false
   #ghosts: Ghost[] = []
@@ -44,7 +45,8 @@ export class FuzzWorld {
     this.subject = subject
     this.random = random
     this.rows = new CookieRows(subject.cache, subject.memory ?? hostMemory)
-    this.limitBytes = subject.cache.stats().limitBytes
+    this.firstLimitBytes = subject.cache.stats().limitBytes
+    this.limitBytes = this.firstLimitBytes
   }
 
   get cache() {
