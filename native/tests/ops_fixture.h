@@ -2,13 +2,20 @@
 #ifndef VATTENTION_NATIVE_TESTS_OPS_FIXTURE_H_
 #define VATTENTION_NATIVE_TESTS_OPS_FIXTURE_H_
 
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
+#include <string>
 #include <vector>
 
 #include "hwy/highway.h"
 #include "ops/cpu/bfloat16.h"
 #include "ops/cpu/counter_random.h"
+#include "tests/check.h"
 
 namespace vattention::ops::testing {
 
@@ -46,6 +53,29 @@ void ForEachTarget(const Body& body) {
     body(hwy::TargetName(target));
     hwy::SetSupportedTargetsForTest(0);
     hwy::GetChosenTarget().DeInit();
+  }
+}
+
+// Runs the tests of this executable whose names contain `filter` as on lesser CPUs: oneDNN decides
+// once per process what the CPU can do, so each has a process of its own.
+inline void RunOnLesserCpus(const char* filter) {
+  for (const char* isa : {"AVX2", "AVX512_CORE", "AVX512_CORE_BF16"}) {
+    const pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+      setenv("DNNL_MAX_CPU_ISA", isa, 1);
+      // What it prints would count as ours.
+      const int nowhere = open("/dev/null", O_WRONLY);
+      dup2(nowhere, STDOUT_FILENO);
+      execl("/proc/self/exe", "test", filter, static_cast<char*>(nullptr));
+      _exit(127);
+    }
+    int status = 0;
+    CHECK_EQ(waitpid(child, &status, 0), child);
+    if (status != 0) {
+      vattention::testing::Fail(
+          __FILE__, __LINE__, std::string("\"") + filter + "\" fails with DNNL_MAX_CPU_ISA=" + isa);
+    }
   }
 }
 

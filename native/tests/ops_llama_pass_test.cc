@@ -139,6 +139,8 @@ TEST(BitsDependOnNeitherChunksNorMatesNorCacheNorThreads) {
   }
 }
 
+TEST(NorDoTheyOnLesserCpus) { testing::RunOnLesserCpus("BitsDependOnNeither"); }
+
 TEST(AnyRowsMayBeAskedFor) {
   const Variant variant{.precision = Precision::kBfloat16};
   const LlamaConfig config = SmallConfig(variant);

@@ -146,6 +146,8 @@ TEST(RowsHaveTheSameBitsInEveryBatch) {
   }
 }
 
+TEST(SoTheyDoOnLesserCpus) { testing::RunOnLesserCpus("RowsHaveTheSameBitsInEveryBatch"); }
+
 TEST(ThreadsDoNotChangeBits) {
   for (const Precision precision : {Precision::kBfloat16, Precision::kFloat32}) {
     const Problem problem(960, 576, precision, 70);
