@@ -226,8 +226,12 @@ int32_t vattn_paged_trace_read(vattn_cache* cache, vattn_event* events, int32_t 
   return Of(cache)->ReadTrace(events, capacity);
 }
 
-int32_t vattn_paged_take_events(vattn_cache* cache, vattn_event* events, int32_t capacity) {
-  return Of(cache)->TakeEvents(events, capacity);
+vattn_status vattn_paged_events_listen(vattn_cache* cache, vattn_event_callback callback,
+                                       void* context, vattn_error* error) {
+  return Guard(error, [&] {
+    Of(cache)->Listen(callback, context);
+    return Status{};
+  });
 }
 
 vattn_status vattn_paged_faults_set(vattn_cache* cache, const vattn_fault_plan* faults,

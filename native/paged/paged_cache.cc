@@ -38,12 +38,12 @@ PagedCache::PagedCache(const vattn_paged_options& options, const PoolGeometry& g
       streams_([device = driver_.get()](vattn_stream stream, std::unique_ptr<DriverEvent>* event) {
         return device->Record(stream, event);
       }),
+      trace_(static_cast<uint32_t>(std::max(options.trace_events, 0))),
       tree_(geometry.blocks, geometry.block_tokens,
             options.hash_bits == 0 ? 64 : options.hash_bits),
       pool_(geometry.blocks, &tree_),
       handles_(static_cast<uint32_t>(options.shape.max_sequences)),
       states_(static_cast<size_t>(options.shape.max_sequences)),
-      events_(options.trace_events, options.notify_events != 0),
       limit_bytes_(geometry.pool_bytes) {}
 
 void PagedCache::Release() {
@@ -252,7 +252,9 @@ Status PagedCache::Publish(vattn_sequence sequence, std::span<const uint32_t> to
     const BlockId block = state.table[static_cast<size_t>(i)];
     const NodeId node =
         tree_.FindOrAddChild(state.node, tokens.data() + (static_cast<size_t>(i) << shift_));
-    const bool fresh = block != kNoBlock && tree_.NodeOf(block) == kNoNode;
+    // Tokens before a window's edge may be missing, also in a block that was filled anew later.
+    const bool whole = static_cast<uint32_t>(i) << shift_ >= state.first_kept;
+    const bool fresh = whole && block != kNoBlock && tree_.NodeOf(block) == kNoNode;
     if (fresh) tree_.Attach(node, block);
     if (tree_.BlockOf(node) == kNoBlock) {
       tree_.Prune(node);
@@ -272,7 +274,7 @@ Status PagedCache::FenceFor(const vattn_fence* after, FencePtr* fence) const {
 
 void PagedCache::Release(std::vector<BlockId> blocks, const FencePtr& fence) {
   if (blocks.empty()) return;
-  const auto start = EventLog::Clock::now();
+  const int64_t start = trace_.Now();
   const auto count = static_cast<int64_t>(blocks.size());
   counters_.pages_unmapped += static_cast<uint64_t>(count);
   if (fence == nullptr) {
@@ -284,7 +286,7 @@ void PagedCache::Release(std::vector<BlockId> blocks, const FencePtr& fence) {
     pool_.Hold(block);
     pool_.Unref(block);
   }
-  events_.Add(VATTN_EVENT_CONDEMN, start, -1, Bytes(count), count);
+  Emit(VATTN_EVENT_CONDEMN, start, -1, Bytes(count), count);
 }
 
 void PagedCache::Collect() {
@@ -431,11 +433,11 @@ Status PagedCache::RecordFence(vattn_stream stream, FencePtr* fence) {
 Status PagedCache::SetLimit(uint64_t bytes) {
   std::lock_guard lock(mutex_);
   if (Status status = CheckOpen(); !status.ok()) return status;
-  const auto start = EventLog::Clock::now();
+  const int64_t start = trace_.Now();
   Collect();
   limit_bytes_ = std::min(bytes, geometry_.pool_bytes);
   pool_.SetUsable(static_cast<int32_t>(limit_bytes_ / geometry_.block_bytes));
-  events_.Add(VATTN_EVENT_LIMIT, start, -1, limit_bytes_, pool_.usable());
+  Emit(VATTN_EVENT_LIMIT, start, -1, limit_bytes_, pool_.usable());
   return {};
 }
 
@@ -445,16 +447,6 @@ Status PagedCache::DropCached() {
   Collect();
   pool_.DropCached();
   return {};
-}
-
-int32_t PagedCache::ReadTrace(vattn_event* events, int32_t capacity) {
-  std::lock_guard lock(mutex_);
-  return events_.trace().Newest(events, capacity);
-}
-
-int32_t PagedCache::TakeEvents(vattn_event* events, int32_t capacity) {
-  std::lock_guard lock(mutex_);
-  return events_.pending().Take(events, capacity);
 }
 
 }  // namespace vattention::paged

@@ -24,8 +24,8 @@
 #include "memory/fence.h"
 #include "memory/sequence_handle.h"
 #include "memory/status.h"
+#include "memory/trace.h"
 #include "paged/block_pool.h"
-#include "paged/event_log.h"
 #include "paged/pool_memory.h"
 #include "paged/prefix_tree.h"
 #include "vattention/paged_cache.h"
@@ -67,8 +67,10 @@ class PagedCache {
   Status SetLimit(uint64_t bytes);
   Status DropCached();
   Driver* driver() const { return driver_.get(); }
-  int32_t ReadTrace(vattn_event* events, int32_t capacity);
-  int32_t TakeEvents(vattn_event* events, int32_t capacity);
+  int32_t ReadTrace(vattn_event* events, int32_t capacity) const {
+    return trace_.Read(events, capacity);
+  }
+  void Listen(vattn_event_callback callback, void* context) { trace_.Listen(callback, context); }
   Status Check();
 
  private:
@@ -142,6 +144,10 @@ class PagedCache {
   uint64_t Bytes(int64_t blocks) const {
     return static_cast<uint64_t>(blocks) * geometry_.block_bytes;
   }
+  // An event of a caller that began at `start_ns` and ends now.
+  void Emit(vattn_event_kind kind, int64_t start_ns, int32_t slot, uint64_t bytes, int64_t count) {
+    trace_.Emit(kind, memory::EventThread::kCaller, start_ns, slot, bytes, count);
+  }
   uint64_t UsedTokens() const;
   std::string CheckTables() const;
 
@@ -151,6 +157,7 @@ class PagedCache {
   const uint32_t mask_;   // block_tokens - 1
   std::unique_ptr<Driver> driver_;
   StreamRegistry streams_;
+  memory::Trace trace_;
   std::atomic<int64_t> references_{1};
 
   std::mutex mutex_;  // guards everything below
@@ -161,7 +168,6 @@ class PagedCache {
   SequenceHandles handles_;
   std::vector<SequenceState> states_;  // [max_sequences]
   std::vector<Condemned> condemned_;
-  EventLog events_;
   vattn_cache_stats counters_ = {};    // the fields that only grow
   uint64_t limit_bytes_;
 

@@ -20,7 +20,7 @@ void Reserve(std::vector<T>* vector, size_t size) {
 
 Status PagedCache::Step(std::span<const vattn_sequence> sequences, const uint32_t* lengths,
                         vattn_step_result* result) {
-  const auto start = EventLog::Clock::now();
+  const int64_t start = trace_.Now();
   std::unique_lock lock(mutex_);
   vattn_step_result outcome = {};
   outcome.size = sizeof(outcome);
@@ -39,7 +39,7 @@ Status PagedCache::Step(std::span<const vattn_sequence> sequences, const uint32_
       outcome.pending_bytes = Bytes(pool_.counts().condemned);
       outcome.evictable_bytes = Bytes(pool_.counts().cached);
       ++counters_.steps_out_of_memory;
-      events_.Add(VATTN_EVENT_OUT_OF_MEMORY, start, -1, outcome.needed_bytes,
+      Emit(VATTN_EVENT_OUT_OF_MEMORY, start, -1, outcome.needed_bytes,
                   static_cast<int64_t>(sequences.size()));
       WriteSized(outcome, result);
       return {};
@@ -70,7 +70,7 @@ Status PagedCache::Step(std::span<const vattn_sequence> sequences, const uint32_
     if (!status.ok()) {
       PutBackTaken();
       counters_.driver_calls += memory_.driver_calls() - calls_before;
-      events_.Add(VATTN_EVENT_DRIVER_ERROR, start, -1, 0, status.code);
+      Emit(VATTN_EVENT_DRIVER_ERROR, start, -1, 0, status.code);
       return Status::OfDriver(status, "zeroing and copying blocks");
     }
   }
@@ -84,10 +84,9 @@ Status PagedCache::Step(std::span<const vattn_sequence> sequences, const uint32_
   counters_.steps_mapped_sync += calls > 0;
   counters_.driver_calls += calls;
   counters_.pages_mapped += static_cast<uint64_t>(needed);
-  const auto ns = static_cast<uint64_t>(
-      std::chrono::duration_cast<std::chrono::nanoseconds>(EventLog::Clock::now() - start).count());
+  const auto ns = static_cast<uint64_t>(trace_.Now() - start);
   ++counters_.step_ns_histogram[std::min<size_t>(static_cast<size_t>(std::bit_width(ns | 1)) - 1, 39)];
-  events_.Add(VATTN_EVENT_STEP, start, -1, outcome.mapped_bytes,
+  Emit(VATTN_EVENT_STEP, start, -1, outcome.mapped_bytes,
               static_cast<int64_t>(sequences.size()));
   WriteSized(outcome, result);
   return {};
@@ -195,7 +194,7 @@ DriverStatus PagedCache::FillBlocks() {
     if (pool_[taken_[i].id].dirty) dirty_.push_back(i);
   }
   std::ranges::sort(dirty_, {}, [&](size_t i) { return taken_[i].id; });
-  auto start = EventLog::Clock::now();
+  int64_t start = trace_.Now();
   for (size_t i = 0; i < dirty_.size();) {
     const BlockId first = taken_[dirty_[i]].id;
     int32_t count = 0;
@@ -207,11 +206,11 @@ DriverStatus PagedCache::FillBlocks() {
   if (!dirty_.empty()) {
     const uint64_t bytes = Bytes(static_cast<int64_t>(dirty_.size()));
     counters_.zeroed_bytes += bytes;
-    events_.Add(VATTN_EVENT_ZERO, start, -1, bytes, static_cast<int64_t>(dirty_.size()));
+    Emit(VATTN_EVENT_ZERO, start, -1, bytes, static_cast<int64_t>(dirty_.size()));
   }
   size_t fresh = 0;  // the first block taken for the job
   for (const Job& job : jobs_) {
-    start = EventLog::Clock::now();
+    start = trace_.Now();
     if (job.tail == Job::Tail::kCopy || job.tail == Job::Tail::kReplace) {
       Taken& target = taken_[fresh];
       target.written = true;
@@ -219,7 +218,7 @@ DriverStatus PagedCache::FillBlocks() {
       if (!status.ok()) return status;
       const uint64_t bytes = static_cast<uint64_t>(job.rows) * geometry_.bytes_per_token;
       counters_.copied_bytes += bytes;
-      events_.Add(VATTN_EVENT_COPY, start, static_cast<int32_t>(job.index), bytes, job.rows);
+      Emit(VATTN_EVENT_COPY, start, static_cast<int32_t>(job.index), bytes, job.rows);
     } else if (job.tail == Job::Tail::kAdopt) {
       // Rows that the source wrote after the fork are not this sequence's.
       const DriverStatus status = memory_.ZeroTail(job.block, job.rows);
@@ -242,7 +241,7 @@ void PagedCache::PutBackTaken() {
 // Allocates nothing: tables and lists have their capacity already.
 void PagedCache::CommitStep(std::span<const vattn_sequence> sequences, const uint32_t* lengths,
                             const FencePtr& fence) {
-  const auto start = EventLog::Clock::now();
+  const int64_t start = trace_.Now();
   const int64_t evictions = pool_.evictions();
   for (const Taken& taken : taken_) pool_.Commit(taken.id);
   const Taken* fresh = taken_.data();
@@ -260,7 +259,7 @@ void PagedCache::CommitStep(std::span<const vattn_sequence> sequences, const uin
     }
   }
   if (const int64_t evicted = pool_.evictions() - evictions; evicted > 0) {
-    events_.Add(VATTN_EVENT_EVICT, start, -1, Bytes(evicted), evicted);
+    Emit(VATTN_EVENT_EVICT, start, -1, Bytes(evicted), evicted);
   }
 }
 
@@ -276,7 +275,7 @@ void PagedCache::CommitJob(const Job& job, const Taken* fresh, const FencePtr& f
     if (aliased > 0) {
       counters_.aliased_tokens += static_cast<uint64_t>(aliased) << shift_;
       counters_.pages_mapped += static_cast<uint64_t>(aliased);
-      events_.Add(VATTN_EVENT_ALIAS, EventLog::Clock::now(), static_cast<int32_t>(job.index),
+      Emit(VATTN_EVENT_ALIAS, trace_.Now(), static_cast<int32_t>(job.index),
                   Bytes(aliased), aliased);
     }
     if (job.tail == Job::Tail::kAdopt) {

@@ -5,6 +5,7 @@
 //
 //   paged_fuzz_test Fuzz           VATTENTION_FUZZ_SEED and VATTENTION_FUZZ_OPERATIONS as environment
 #include <cstdlib>
+#include <deque>
 #include <map>
 #include <optional>
 #include <set>
@@ -70,6 +71,9 @@ class Fuzzer {
                 "attach");
   }
 
+  // The last operations, for the report of a failure.
+  const std::deque<std::string>& log() const { return log_; }
+
   void Run(int operations) {
     for (int i = 0; i < operations; ++i) {
       ArmFaults();
@@ -87,14 +91,40 @@ class Fuzzer {
       }
       Verify();
     }
-    timeline_.Complete();
-    ghosts_.clear();
+    CompleteWork();
     Disarm();
     while (!live_.empty()) Free();
-    CHECK_EQ(cache_.Stats().mapped_bytes, 0u);
-    CHECK_EQ(cache_.Stats().condemned_bytes, 0u);
+    const vattn_cache_stats stats = cache_.Stats();
+    CHECK_EQ(stats.mapped_bytes, 0u);
+    CHECK_EQ(stats.condemned_bytes, 0u);
     cache_.Check();
+    seen_.steps += stats.steps;
+    seen_.out_of_memory += stats.steps_out_of_memory;
+    seen_.aliased_tokens += stats.aliased_tokens;
+    seen_.copied_tokens += stats.copied_tokens;
+    seen_.evictions += stats.evictions;
   }
+
+  // What happened, so that a fuzz that does nothing is noticed.
+  struct Seen {
+    uint64_t steps = 0;
+    uint64_t out_of_memory = 0;
+    uint64_t aliased_tokens = 0;
+    uint64_t copied_tokens = 0;
+    uint64_t evictions = 0;
+    uint64_t faults = 0;
+    uint64_t haunted_rows = 0;
+    void Add(const Seen& other) {
+      steps += other.steps;
+      out_of_memory += other.out_of_memory;
+      aliased_tokens += other.aliased_tokens;
+      copied_tokens += other.copied_tokens;
+      evictions += other.evictions;
+      faults += other.faults;
+      haunted_rows += other.haunted_rows;
+    }
+  };
+  const Seen& seen() const { return seen_; }
 
  private:
   using Entry = std::map<vattn_sequence, Shadow>::iterator;
@@ -117,11 +147,21 @@ class Fuzzer {
   }
   // Whether the call was made; an injected failure changes nothing, which Verify sees.
   bool Made(vattn_status status) {
+    if (status == VATTN_DEVICE_ERROR) log_.back() += " (failed)";
     if (status == VATTN_OK) return true;
     if (status != VATTN_DEVICE_ERROR) {
       throw CheckFailure{"unexpected status: " + std::string(cache_.error.message)};
     }
+    ++seen_.faults;
     return false;
+  }
+
+  template <typename... Parts>
+  void Note(const Parts&... parts) {
+    std::ostringstream text;
+    (text << ... << parts);
+    log_.push_back(text.str());
+    if (log_.size() > 40) log_.pop_front();
   }
 
   // Prompts start alike, so that prefixes are found, and part somewhere.
@@ -144,6 +184,7 @@ class Fuzzer {
     shadow.salt = random_.OneIn(3) ? "tenant" : "";
     const std::vector<uint32_t> prompt = Prompt();
     const auto [sequence, shared] = cache_.AllocatePrefix(prompt, shadow.salt);
+    Note("allocate ", sequence, " prompt ", prompt.size(), " shared ", shared);
     CHECK(live_.find(sequence) == live_.end());
     CHECK_EQ(shared % tokens_per_block_, 0u);
     CHECK(shared == 0 || shared < prompt.size());
@@ -186,7 +227,9 @@ class Fuzzer {
     child.published = std::min(parent.published, length / tokens_per_block_ * tokens_per_block_);
     child.may_copy = length % tokens_per_block_ != 0;
     parent.may_copy = true;
-    live_[cache_.Fork((*source)->first, length)] = child;
+    const vattn_sequence sequence = cache_.Fork((*source)->first, length);
+    Note("fork ", sequence, " of ", (*source)->first, " at ", length);
+    live_[sequence] = child;
   }
 
   void Step() {
@@ -203,8 +246,13 @@ class Fuzzer {
     }
     if (may_copy) CompleteWork();  // else this thread would wait for itself
     const vattn_cache_stats before = cache_.Stats();
+    Note("step");
+    for (size_t i = 0; i < sequences.size(); ++i) {
+      log_.back() += " " + std::to_string(sequences[i]) + ":" + std::to_string(lengths[i]);
+    }
     if (!Made(cache_.TryStep(sequences, lengths))) return;
     if (cache_.step.outcome == VATTN_STEP_OUT_OF_MEMORY) {
+      log_.back() += " out of memory";
       const vattn_cache_stats after = cache_.Stats();
       CHECK_EQ(before.mapped_bytes, after.mapped_bytes);
       CHECK_EQ(before.retained_bytes, after.retained_bytes);
@@ -266,6 +314,7 @@ class Fuzzer {
     const auto most = std::min<uint32_t>(shadow.backed, static_cast<uint32_t>(shadow.tokens.size()));
     const uint32_t count = random_.Below(most + 1);
     std::vector<uint32_t> tokens(shadow.tokens.begin(), shadow.tokens.begin() + count);
+    Note("publish ", count, " of ", sequence);
     cache_.Publish(sequence, tokens, shadow.salt);
     if (shadow.first_kept == 0) {
       shadow.published =
@@ -282,6 +331,7 @@ class Fuzzer {
     for (uint32_t token = from; token < std::min(to, shadow.backed); ++token) {
       ghost.rows.emplace_back(RowAt(table, token), shadow.rows[token]);
     }
+    seen_.haunted_rows += ghost.rows.size();
     ghosts_.push_back(std::move(ghost));
   }
 
@@ -291,6 +341,7 @@ class Fuzzer {
     auto& [sequence, shadow] = **entry;
     const uint32_t shown = std::max(shadow.backed, shadow.reserved);
     const uint32_t length = random_.Below(shown + 1);
+    Note("truncate ", sequence, " from ", shown, " to ", length);
     // Rows of the block that stays are its own to write again.
     const uint32_t kept = (length + tokens_per_block_ - 1) / tokens_per_block_ * tokens_per_block_;
     const auto ghosts = ghosts_.size();
@@ -316,7 +367,9 @@ class Fuzzer {
     const auto entry = Pick();
     if (!entry) return;
     auto& [sequence, shadow] = **entry;
-    const uint32_t first = random_.Below(shadow.backed + 1);
+    const auto most = std::min<uint32_t>(shadow.backed, static_cast<uint32_t>(shadow.tokens.size()));
+    const uint32_t first = random_.Below(most + 1);
+    Note("slide ", sequence, " to ", first);
     const auto ghosts = ghosts_.size();
     if (first > shadow.first_kept) {
       Haunt(sequence, shadow.first_kept, first / tokens_per_block_ * tokens_per_block_);
@@ -333,6 +386,7 @@ class Fuzzer {
     const auto entry = Pick();
     if (!entry) return;
     auto& [sequence, shadow] = **entry;
+    Note("free ", sequence);
     const auto ghosts = ghosts_.size();
     Haunt(sequence, shadow.first_kept, shadow.backed);
     if (!Made(cache_.api()->free(cache_.cache(), sequence, nullptr, &cache_.error))) {
@@ -367,6 +421,7 @@ class Fuzzer {
   }
 
   void Work() {
+    Note(timeline_.idle() ? "submit" : "complete");
     if (timeline_.idle()) {
       timeline_.Submit();
     } else {
@@ -379,7 +434,9 @@ class Fuzzer {
   }
 
   void Limit() {
-    const uint64_t blocks = random_.Below(static_cast<uint64_t>(cache_.shape.blocks) + 8);
+    const auto all = static_cast<uint32_t>(cache_.shape.blocks);
+    Note("limit");
+    const uint64_t blocks = random_.OneIn(3) ? random_.Below(all + 1) : all + 1;
     CHECK_EQ(cache_.api()->set_limit(cache_.cache(), blocks * cache_.shape.block_bytes(),
                                      &cache_.error),
              VATTN_OK);
@@ -409,7 +466,11 @@ class Fuzzer {
         }
         if (block >= 0) blocks.insert(block);
         if (token < shadow.first_kept) continue;
-        CHECK_EQ(PagedFixture::ReadRow(RowAt(table, token)), shadow.rows[token]);
+        const float found = PagedFixture::ReadRow(RowAt(table, token));
+        if (found == shadow.rows[token]) continue;
+        Note("sequence ", sequence, ", token ", token, " of ", shadow.backed, ", block ", block,
+             ": found ", found, ", expected ", shadow.rows[token]);
+        throw CheckFailure{"a row that is not what its sequence wrote"};
       }
     }
     for (const Ghost& ghost : ghosts_) {
@@ -438,6 +499,8 @@ class Fuzzer {
   std::map<vattn_sequence, Shadow> live_;
   std::vector<Ghost> ghosts_;
   vattn_sequence stale_ = 0;
+  std::deque<std::string> log_;
+  Seen seen_;
 };
 
 uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
@@ -450,6 +513,7 @@ TEST(Fuzz) {
   const uint64_t total =
       FromEnvironment("VATTENTION_FUZZ_OPERATIONS", VATTN_SLOW_BUILD ? 12'000 : 120'000);
   constexpr int kPerCache = 1000;
+  Fuzzer::Seen seen;
   for (uint64_t i = 0; i * kPerCache < total; ++i) {
     const uint64_t seed = first * 1'000'003 + i;
     Random random(seed);
@@ -464,13 +528,25 @@ TEST(Fuzz) {
     shape.pool_layout = static_cast<int32_t>(random.Below(2));
     shape.hash_bits = random.OneIn(2) ? 0 : static_cast<int32_t>(1 + random.Below(6));
     shape.prefix_cache = 1;
+    Fuzzer fuzzer(seed, shape);
     try {
-      Fuzzer(seed, shape).Run(kPerCache);
+      fuzzer.Run(kPerCache);
     } catch (const CheckFailure& failure) {
-      throw CheckFailure{failure.text + "\n  VATTENTION_FUZZ_SEED=" + std::to_string(first) +
-                         ", cache " + std::to_string(i)};
+      std::string text = failure.text + "\n  VATTENTION_FUZZ_SEED=" + std::to_string(first) +
+                         ", cache " + std::to_string(i);
+      for (const std::string& line : fuzzer.log()) text += "\n  " + line;
+      throw CheckFailure{text};
     }
+    seen.Add(fuzzer.seen());
   }
+  const uint64_t thousands = total / 1000;
+  CHECK_GT(seen.steps, 100 * thousands);
+  CHECK_GT(seen.out_of_memory, 10 * thousands);
+  CHECK_GT(seen.aliased_tokens, 50 * thousands);
+  CHECK_GT(seen.copied_tokens, 20 * thousands);
+  CHECK_GT(seen.evictions, 10 * thousands);
+  CHECK_GT(seen.faults, 5 * thousands);
+  CHECK_GT(seen.haunted_rows, 100 * thousands);
 }
 
 }  // namespace

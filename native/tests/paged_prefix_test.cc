@@ -316,6 +316,21 @@ TEST(AForkPublishesOnFromItsSource) {
   cache.Check();
 }
 
+TEST(BlocksThatAWindowHasCutAreNotPublished) {
+  PagedFixture cache;
+  const vattn_sequence a = cache.Grown(24);
+  cache.Slide(a, 20);
+  cache.Truncate(a, 5);  // the first block is gone
+  cache.Step(a, 20);
+  cache.Publish(a, Tokens(20));
+  CHECK_EQ(SharedLength(&cache, Tokens(20)), 0u);
+  const vattn_sequence b = Published(&cache, Tokens(8));
+  cache.Publish(a, Tokens(20));  // its second block is whole
+  CHECK_EQ(SharedLength(&cache, Tokens(20)), 16u);
+  cache.Free(b);
+  cache.Check();
+}
+
 TEST(NothingIsLeftOfPrefixesThatHaveGone) {
   PagedShape shape;
   shape.blocks = 6;

@@ -14,7 +14,7 @@
 #ifndef VATTENTION_PAGED_CACHE_H_
 #define VATTENTION_PAGED_CACHE_H_
 
-#include "vattention/contiguous_cache.h" /* vattn_event, vattn_fault_plan: shared by all caches */
+#include "vattention/contiguous_cache.h" /* events and fault plans: shared by all caches */
 #include "vattention/kv_cache.h"
 
 #ifdef __cplusplus
@@ -24,22 +24,21 @@ extern "C" {
 typedef struct vattn_paged_options {
   uint32_t size;
   vattn_cache_shape shape;
-  int32_t device_type;    /* VATTN_DEVICE_CPU: the host driver */
+  int32_t device_type; /* VATTN_DEVICE_CPU: the host driver */
   int32_t device_index;
-  uint64_t limit_bytes;   /* size of the pool: floor(limit_bytes / block_bytes) blocks, at least 1 */
-  int32_t block_tokens;   /* 1, 8, 16, 32, 64, 128 or 256 */
-  int32_t pool_layout;    /* vattn_pool_layout */
-  int32_t prefix_cache;   /* 0: publish keeps nothing and no prompt shares anything */
-  int32_t hash_bits;      /* low bits of a block's hash that count; 0: all 64. Tests of collisions */
-  int32_t trace_events;   /* ring of the last events; 0: none */
-  int32_t notify_events;  /* not 0: vattn_paged_take_events hands out each event once */
+  uint64_t limit_bytes; /* size of the pool: floor(limit_bytes / block_bytes) blocks, at least 1 */
+  int32_t block_tokens; /* 1, 8, 16, 32, 64, 128 or 256 */
+  int32_t pool_layout;  /* vattn_pool_layout */
+  int32_t prefix_cache; /* 0: publish keeps nothing and no prompt shares anything */
+  int32_t hash_bits;    /* low bits of a block's hash that count; 0: all 64. Tests of collisions */
+  int32_t trace_events; /* ring of the last events; 0: none */
   const char* cgroup_root;        /* where memory limits are read; NULL: the system's */
   const vattn_fault_plan* faults; /* not NULL: the faulty driver wraps the real one */
 } vattn_paged_options;
 
 typedef struct vattn_paged_geometry {
   uint32_t size;
-  int32_t blocks;             /* in the pool */
+  int32_t blocks; /* in the pool */
   int32_t block_tokens;
   int32_t max_blocks;         /* widest block table row: ceil(max_length / block_tokens) */
   uint64_t bytes_per_token;   /* all layers, K and V */
@@ -70,9 +69,9 @@ vattn_status vattn_paged_geometry_of(const vattn_paged_options* options,
 vattn_status vattn_paged_close(vattn_cache* cache, vattn_error* error);
 
 /*
- * The prefix cache. Blocks are found by a hash over (hash of the block before, tokens of the block),
- * which starts from `salt`, and are compared token by token before they are shared: a collision
- * costs time and never correctness. Only full blocks are shared.
+ * The prefix cache. Blocks are found by a hash over (hash of the block before, tokens of the
+ * block), which starts from `salt`, and are compared token by token before they are shared: a
+ * collision costs time and never correctness. Only full blocks are shared.
  *
  * Reserves a sequence that shows the longest cached prefix of `tokens` after its next step, at most
  * count - 1 tokens. `shared_length`: how many. VATTN_NO_SLOT when no slot is left.
@@ -96,11 +95,9 @@ vattn_status vattn_paged_drop_cached(vattn_cache* cache, vattn_error* error);
 
 /* Copies the newest events, oldest first; returns how many. */
 int32_t vattn_paged_trace_read(vattn_cache* cache, vattn_event* events, int32_t capacity);
-/*
- * Moves events that were not taken yet, oldest first; returns how many. With notify_events only; at
- * most 4096 wait, the oldest are dropped first.
- */
-int32_t vattn_paged_take_events(vattn_cache* cache, vattn_event* events, int32_t capacity);
+/* As vattn_events_listen. */
+vattn_status vattn_paged_events_listen(vattn_cache* cache, vattn_event_callback callback,
+                                       void* context, vattn_error* error);
 /* Re-arms the faulty driver; VATTN_UNSUPPORTED without one. `calls` = driver calls so far. */
 vattn_status vattn_paged_faults_set(vattn_cache* cache, const vattn_fault_plan* faults,
                                     uint64_t* calls, vattn_error* error);

@@ -20,8 +20,6 @@ using node::Integer;
 
 // Numbers that a call may write into `results`.
 constexpr size_t kResultNumbers = kStepNumbers;
-// vattn_paged_take_events never has more.
-constexpr size_t kMostPending = 4096;
 
 vattn_stream Stream(const Napi::CallbackInfo& info) {
   bool lossless = false;
@@ -79,6 +77,10 @@ Cache::Cache(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Cache>(info) {
   ref_.size = sizeof(ref_);
   ErrorRecord error;
   node::Check(info.Env(), vattn_paged_create(options.get(), &ref_, &error), error);
+  if (options.notify_events()) {
+    events_ = std::make_unique<EventQueue>();
+    vattn_paged_events_listen(ref_.cache, EventQueue::OnEvent, events_.get(), nullptr);
+  }
   results_ = Napi::Persistent(info[1].As<Napi::Float64Array>());
   numbers_ = results.data();
   trace_events_ = options.get()->trace_events;
@@ -90,7 +92,10 @@ Cache::Cache(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Cache>(info) {
 }
 
 Cache::~Cache() {
-  if (ref_.cache != nullptr) ref_.api->release(ref_.cache);
+  if (ref_.cache == nullptr) return;
+  // Others may keep the cache; the queue goes.
+  vattn_paged_events_listen(ref_.cache, nullptr, nullptr, nullptr);
+  ref_.api->release(ref_.cache);
   ReportMemory(Env(), 0);
 }
 
@@ -306,11 +311,7 @@ Napi::Value Cache::Trace(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value Cache::TakeEvents(const Napi::CallbackInfo& info) {
-  std::vector<vattn_event> events(kMostPending);
-  const int32_t count =
-      vattn_paged_take_events(ref_.cache, events.data(), static_cast<int32_t>(events.size()));
-  events.resize(static_cast<size_t>(count));
-  return EventNumbers(info.Env(), events);
+  return EventNumbers(info.Env(), events_ == nullptr ? std::vector<vattn_event>() : events_->Take());
 }
 
 Napi::Value Cache::SetFaults(const Napi::CallbackInfo& info) {

@@ -5,7 +5,9 @@
 #include <napi.h>
 
 #include <cstdint>
+#include <memory>
 
+#include "event_queue.h"
 #include "vattention/paged_cache.h"
 
 namespace vattention::paged_attention {
@@ -52,6 +54,7 @@ class Cache : public Napi::ObjectWrap<Cache> {
   vattn_cache_ref ref_ = {};
   int64_t reported_bytes_ = 0;  // told to V8
   int32_t trace_events_ = 0;
+  std::unique_ptr<EventQueue> events_;  // when JavaScript listens
   Napi::Reference<Napi::Float64Array> results_;
   double* numbers_ = nullptr;   // of results_
 };

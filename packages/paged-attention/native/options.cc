@@ -38,7 +38,7 @@ Options::Options(const Napi::Object& object) {
   options_.prefix_cache = BooleanProperty(object, "prefixCache") ? 1 : 0;
   options_.hash_bits = IntegerProperty<int32_t>(object, "hashBits");
   options_.trace_events = IntegerProperty<int32_t>(object, "traceEvents");
-  options_.notify_events = BooleanProperty(object, "notifyEvents") ? 1 : 0;
+  notify_events_ = BooleanProperty(object, "notifyEvents");
   cgroup_root_ = node::StringProperty(object, "cgroupRoot");
   if (!cgroup_root_.empty()) options_.cgroup_root = cgroup_root_.c_str();
   if (const Napi::Value faults = object.Get("faults"); faults.IsObject()) {

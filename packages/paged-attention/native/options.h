@@ -17,11 +17,14 @@ class Options {
   Options(const Options&) = delete;
   Options& operator=(const Options&) = delete;
   const vattn_paged_options* get() const { return &options_; }
+  // Whether JavaScript listens to events.
+  bool notify_events() const { return notify_events_; }
 
  private:
   vattn_paged_options options_ = {};
   vattn_fault_plan faults_ = {};
   std::string cgroup_root_;
+  bool notify_events_ = false;
 };
 
 vattn_fault_plan FaultPlan(const Napi::Object& object);

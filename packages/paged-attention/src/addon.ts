@@ -100,7 +100,7 @@ export interface NativePagedCache {
   dropCached(): void
   /** Events as numbers: see native/node/cache-events.ts. */
   trace(): Float64Array
-  /** The same, each event once. */
+  /** Events that were not taken yet, with `notifyEvents`. */
   takeEvents(): Float64Array
   /** Re-arms the faulty driver; returns the driver calls made so far. */
   setFaults(faults: NativeFaults | undefined): number

@@ -80,6 +80,8 @@ export class PagedKvCache implements KvCache, AsyncDisposable {
   readonly #owner = { disposed: false }
   readonly #prefixes = { queries: 0, queryTokens: 0, hitTokens: 0, evictions: 0 }
   #pending = 0
+  /** Settles with the last `stepAsync`: they run one after the other, in the order of the calls. */
+  #lastStep: Promise<unknown> = Promise.resolve()
   #closing: Promise<void> | undefined
 
   /**
@@ -153,9 +155,12 @@ export class PagedKvCache implements KvCache, AsyncDisposable {
     checkStep(sequences, lengths)
     this.#calls.check()
     const ids = sequences.slice()
+    const wanted = lengths.slice()
     this.#pending++
+    const numbers = this.#lastStep.then(() => this.#native.stepAsync(ids, wanted))
+    this.#lastStep = numbers.catch(() => undefined)
     try {
-      return toStepResult(await this.#native.stepAsync(ids, lengths))
+      return toStepResult(await numbers)
     } catch (error) {
       throw this.#calls.typed(error, ids, this.#native)
     } finally {
