@@ -4,6 +4,7 @@ import { errors } from '@vattention/interface'
 import { expect, test } from 'vitest'
 import { format } from 'prettier'
 
+import { badInputPage } from './docs/bad-inputs.ts'
 import { backendsPage } from './docs/backends-page.ts'
 import { commandPage } from './docs/command-page.ts'
 import { errorsPage } from './docs/errors-page.ts'
@@ -36,4 +37,8 @@ test('the command page is the help that the command prints', async () => {
     })),
   )
   await expectPage('command.md', commandPage(helps))
+})
+
+test('the page of bad input has every row that is tested', async () => {
+  await expectPage('bad-input.md', badInputPage())
 })
