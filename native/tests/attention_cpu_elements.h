@@ -62,6 +62,10 @@ inline uint16_t ToFloat16(float value) {
   return static_cast<uint16_t>(sign + ((unit + 24) << 10) + rounded);
 }
 
+inline float FromHalf(uint16_t half, int32_t dtype) {
+  return dtype == VATTN_BFLOAT16 ? FromBfloat16(half) : FromFloat16(half);
+}
+
 inline float Load(const void* data, int32_t dtype) {
   if (dtype == VATTN_FLOAT32) {
     float value;
@@ -70,7 +74,7 @@ inline float Load(const void* data, int32_t dtype) {
   }
   uint16_t half;
   std::memcpy(&half, data, 2);
-  return dtype == VATTN_BFLOAT16 ? FromBfloat16(half) : FromFloat16(half);
+  return FromHalf(half, dtype);
 }
 
 inline void Store(float value, int32_t dtype, void* data) {

@@ -56,9 +56,9 @@ TEST(ConversionsRoundToNearestEven) {
         const uint16_t expected =
             dtype == VATTN_FLOAT16 ? ToFloat16(values[i]) : ToBfloat16(values[i]);
         if (halves[i] != expected) {
-          Fail(__FILE__, __LINE__, Show(values[i]) + " became " + Show(Load(&halves[i], dtype)));
+          Fail(__FILE__, __LINE__, Show(values[i]) + " became " + Show(FromHalf(halves[i], dtype)));
         }
-        const float exact = Load(&expected, dtype);
+        const float exact = FromHalf(expected, dtype);
         CHECK(std::memcmp(&back[i], &exact, 4) == 0);
       }
     }
@@ -74,7 +74,7 @@ TEST(EveryHalfWidens) {
       kernels.convert(reinterpret_cast<const char*>(halves.data()), dtype,
                       reinterpret_cast<char*>(wide.data()), VATTN_FLOAT32, 65536);
       for (size_t i = 0; i < wide.size(); ++i) {
-        const float expected = Load(&halves[i], dtype);
+        const float expected = FromHalf(halves[i], dtype);
         if (std::isnan(expected)) {
           CHECK(std::isnan(wide[i]));
         } else {
@@ -92,7 +92,7 @@ TEST(NanStaysNan) {
       uint16_t half[3];
       kernels.convert(reinterpret_cast<const char*>(nan), VATTN_FLOAT32,
                       reinterpret_cast<char*>(half), dtype, 3);
-      for (const uint16_t& each : half) CHECK(std::isnan(Load(&each, dtype)));
+      for (const uint16_t each : half) CHECK(std::isnan(FromHalf(each, dtype)));
     }
   });
 }

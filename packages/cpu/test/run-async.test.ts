@@ -62,6 +62,22 @@ test('a plan disposed meanwhile ends its work first', async () => {
   expect(codeOf(() => plan.run(args))).toBe('ERR_VATTENTION_DISPOSED')
 })
 
+test('pages leave a sequence only after the work that reads them', async () => {
+  using scene = makeScene()
+  const { plan, batch, args, cache, sequence } = scene
+  plan.prepare(batch)
+  plan.run(args)
+  const expected = readBits(args.output)
+  const work = plan.runAsync(args)
+  cache.truncate(sequence, 0)
+  cache.free(sequence)
+  await work
+  expect(readBits(args.output)).toEqual(expected)
+  const { totalBytes, mappedBytes, retainedBytes, parkedBytes, condemnedBytes, freeBytes } =
+    cache.stats()
+  expect(mappedBytes + retainedBytes + parkedBytes + condemnedBytes + freeBytes).toBe(totalBytes)
+})
+
 test('the cache knows of work at hand: it does not close under it', async () => {
   using scene = makeScene()
   const { plan, batch, args, cache } = scene

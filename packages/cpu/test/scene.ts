@@ -1,5 +1,5 @@
-/** A small paged cache with one sequence of 40 tokens, a plan, and tensors for a pass over it. */
-import { hostTensor, write, type HostTensor } from '@vattention/core'
+/** A small cache of either kind with one sequence of 40 tokens, a plan, and tensors for a pass over it. */
+import { ContiguousKvCache, hostTensor, write, type HostTensor } from '@vattention/core'
 import type {
   AttentionBatch,
   AttentionConfig,
@@ -27,14 +27,18 @@ export interface Scene extends Disposable {
   readonly args: RunArguments & { readonly lse: HostTensor; readonly output: HostTensor }
 }
 
+export type Kind = KvCache['kind']
+export const kinds: readonly Kind[] = ['contiguous', 'paged']
+
 export interface SceneOptions {
+  readonly kind?: Kind
   readonly dtype?: DType
   readonly config?: Partial<AttentionConfig>
   readonly threads?: number
 }
 
-export function makeCache(dtype: DType = 'float32'): PagedKvCache {
-  return new PagedKvCache({
+export function makeCache(kind: Kind, dtype: DType = 'float32'): KvCache {
+  const options = {
     layers,
     kvHeads,
     headDim,
@@ -42,7 +46,8 @@ export function makeCache(dtype: DType = 'float32'): PagedKvCache {
     maxSequences: 4,
     maxLength: 4096,
     limitBytes: 32 * 2 ** 20,
-  })
+  }
+  return kind === 'paged' ? new PagedKvCache(options) : new ContiguousKvCache(options)
 }
 
 /** A tensor of numbers between -1 and 1 that depend on their place only. */
@@ -57,12 +62,13 @@ export function noise(dtype: DType, shape: readonly number[], seed: number): Hos
 }
 
 export function makeScene({
+  kind = 'contiguous',
   dtype = 'float32',
   config = {},
   threads = 2,
 }: SceneOptions = {}): Scene {
   const backend = createCpuBackend({ threads })
-  const cache = makeCache(dtype)
+  const cache = makeCache(kind, dtype)
   const plan = backend.createPlan(
     { cache, queryHeads, dtype, needsLse: true, ...config },
     { maxSequences: 4, maxTokens: 64, maxLength: 4096 },
