@@ -153,8 +153,8 @@ void BlockPool::Settle(BlockId id, int32_t refs_before, int32_t uses_before) {
   }
 }
 
-// One unused block is enough for one content: of two, the one that would be evicted first goes. When
-// a sequence still uses a twin, the tokens are found there.
+// One unused block is enough for one content: of two, the one that would be evicted first goes.
+// When a sequence still uses a twin, the tokens are found there.
 void BlockPool::EnterCached(BlockId id) {
   for (BlockId twin = tree_->BlockOf(tree_->NodeOf(id)); twin != kNoBlock;) {
     const BlockId next = tree_->NextTwin(twin);

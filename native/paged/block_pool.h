@@ -2,14 +2,15 @@
 //
 // A block is in one state, the first that applies:
 //
-//   mapped      a live sequence's table has it (`refs`), or a sequence that has not been stepped yet
+//   mapped      a live sequence's table has it (`refs`), or a sequence that has not been stepped
+//   yet
 //               will (`pins`)
 //   condemned   nobody has it, but kernels may still be using it (`holds`: fences not passed)
-//   cached      nobody has it; its tokens are known by hash, so it is kept: least recently used first
-//   free        nothing is in it that anybody could want
+//   cached      nobody has it; its tokens are known by hash, so it is kept: least recently used
+//   first free        nothing is in it that anybody could want
 //
-// Free blocks are handed out before cached ones are evicted; both lists are doubly linked through the
-// blocks themselves, so every operation is O(1).
+// Free blocks are handed out before cached ones are evicted; both lists are doubly linked through
+// the blocks themselves, so every operation is O(1).
 #ifndef VATTENTION_NATIVE_PAGED_BLOCK_POOL_H_
 #define VATTENTION_NATIVE_PAGED_BLOCK_POOL_H_
 
@@ -31,7 +32,7 @@ struct Block {
   BlockId next = kNoBlock;  // in the list of free or of cached blocks
   BlockId previous = kNoBlock;
   BlockState state = BlockState::kFree;
-  bool dirty = false;       // holds something: to be zeroed before anybody sees it
+  bool dirty = false;  // holds something: to be zeroed before anybody sees it
 };
 
 // How many blocks are in which state.
@@ -40,8 +41,8 @@ struct PoolCounts {
   int32_t cached = 0;
   int32_t condemned = 0;
   int32_t mapped = 0;
-  int32_t referenced = 0;   // of mapped: refs > 0
-  int32_t shared = 0;       // of mapped: refs + pins > 1
+  int32_t referenced = 0;  // of mapped: refs > 0
+  int32_t shared = 0;      // of mapped: refs + pins > 1
 };
 
 class BlockPool {
@@ -54,8 +55,9 @@ class BlockPool {
   const PoolCounts& counts() const { return counts_; }
   int64_t evictions() const { return evictions_; }
 
-  // At most `blocks` of the pool are mapped, condemned or cached from now on: cached ones are evicted
-  // as far as needed, mapped ones stay and nothing is handed out until enough of them have left.
+  // At most `blocks` of the pool are mapped, condemned or cached from now on: cached ones are
+  // evicted as far as needed, mapped ones stay and nothing is handed out until enough of them have
+  // left.
   void SetUsable(int32_t blocks);
   int32_t usable() const { return usable_; }
 

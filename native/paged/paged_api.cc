@@ -213,9 +213,8 @@ vattn_status vattn_paged_allocate_prefix(vattn_cache* cache, const uint32_t* tok
 vattn_status vattn_paged_publish(vattn_cache* cache, vattn_sequence sequence,
                                  const uint32_t* tokens, uint32_t count, const char* salt,
                                  uint64_t salt_bytes, vattn_error* error) {
-  return Guard(error, [&] {
-    return Of(cache)->Publish(sequence, {tokens, count}, {salt, salt_bytes});
-  });
+  return Guard(error,
+               [&] { return Of(cache)->Publish(sequence, {tokens, count}, {salt, salt_bytes}); });
 }
 
 vattn_status vattn_paged_drop_cached(vattn_cache* cache, vattn_error* error) {

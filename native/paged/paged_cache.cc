@@ -18,10 +18,9 @@ Status PagedCache::Create(const vattn_paged_options& options, std::unique_ptr<Dr
   Driver* device = made->driver_.get();
   const DriverStatus status = made->memory_.Open(options, geometry, device);
   if (status.status == VATTN_OUT_OF_MEMORY) {
-    return Status::Error(VATTN_OUT_OF_MEMORY, "The pool needs ",
-                         InPages(geometry.tensor_bytes, device->limits()), " bytes, ",
-                         device->AvailableBytes(),
-                         " are available. Lower limitBytes or free memory.");
+    return Status::Error(
+        VATTN_OUT_OF_MEMORY, "The pool needs ", InPages(geometry.tensor_bytes, device->limits()),
+        " bytes, ", device->AvailableBytes(), " are available. Lower limitBytes or free memory.");
   }
   if (!status.ok()) return Status::OfDriver(status, "making the block pool");
   *cache = std::move(made);
@@ -108,9 +107,10 @@ Status PagedCache::Resolve(std::span<const vattn_sequence> sequences, vattn_rows
     widest = std::max(widest, BlocksFor(states_[index].length));
   }
   if (rows->block_table != nullptr && rows->block_table_stride < widest) {
-    return Status::InvalidArgument("Expected at least ", widest,
-                                   " for block_table_stride, the widest row of this batch, received ",
-                                   rows->block_table_stride, ".");
+    return Status::InvalidArgument(
+        "Expected at least ", widest,
+        " for block_table_stride, the widest row of this batch, received ",
+        rows->block_table_stride, ".");
   }
   for (size_t i = 0; i < sequences.size(); ++i) {
     const uint32_t index = handles_.Find(sequences[i]);
@@ -232,14 +232,14 @@ Status PagedCache::Publish(vattn_sequence sequence, std::span<const uint32_t> to
     if (depth > full) continue;
     const auto known = tree_.TokensOf(node);
     const size_t start = static_cast<size_t>(depth - 1) << shift_;
-    const auto differ = std::mismatch(known.begin(), known.end(), tokens.begin() +
-                                      static_cast<std::ptrdiff_t>(start)).first;
+    const auto differ = std::mismatch(known.begin(), known.end(),
+                                      tokens.begin() + static_cast<std::ptrdiff_t>(start))
+                            .first;
     if (differ != known.end()) {
-      return Status::InvalidArgument(
-          "Expected the tokens that were published of sequence ", sequence,
-          " before, received another one at index ",
-          start + static_cast<size_t>(differ - known.begin()),
-          ". Truncate the sequence before its tokens change.");
+      return Status::InvalidArgument("Expected the tokens that were published of sequence ",
+                                     sequence, " before, received another one at index ",
+                                     start + static_cast<size_t>(differ - known.begin()),
+                                     ". Truncate the sequence before its tokens change.");
     }
   }
   if (full == 0) return {};

@@ -75,31 +75,32 @@ class PagedCache {
 
  private:
   struct SequenceState {
-    std::vector<BlockId> table;         // backed blocks, or pinned ones while `reserved` > 0
-    uint32_t length = 0;                // backed tokens
-    uint32_t reserved = 0;              // tokens that the next step will show; then 0
-    uint32_t first_kept = 0;            // tokens before it were slid away
-    bool check_tail = false;            // the block that `length` is inside of may not be its own
-    BlockId copy_source = kNoBlock;     // reserved: pinned, holds the rows behind the last full block
-    NodeId node = kNoNode;              // where its published prefix ends
-    uint64_t stamp = 0;                 // of the last step that named it
+    std::vector<BlockId> table;      // backed blocks, or pinned ones while `reserved` > 0
+    uint32_t length = 0;             // backed tokens
+    uint32_t reserved = 0;           // tokens that the next step will show; then 0
+    uint32_t first_kept = 0;         // tokens before it were slid away
+    bool check_tail = false;         // the block that `length` is inside of may not be its own
+    BlockId copy_source = kNoBlock;  // reserved: pinned, holds the rows behind the last full block
+    NodeId node = kNoNode;           // where its published prefix ends
+    uint64_t stamp = 0;              // of the last step that named it
   };
 
   // What a step has to do for one sequence beyond noting its length.
   struct Job {
     enum class Tail : uint8_t {
       kNone,
-      kCopy,    // reserved: copy `rows` rows of `tail` into the first new block
-      kAdopt,   // reserved: nobody else needs `tail` any more; its rows from `rows` on are zeroed
-      kReplace, // copy-on-write: copy `rows` rows of `tail` into the first new block, which replaces it
-      kForget,  // `tail` is written in place: the prefix tree may not know it any more
-      kFill     // the block behind the window's edge is gone: the first new block takes its place
+      kCopy,     // reserved: copy `rows` rows of `tail` into the first new block
+      kAdopt,    // reserved: nobody else needs `tail` any more; its rows from `rows` on are zeroed
+      kReplace,  // copy-on-write: copy `rows` rows of `tail` into the first new block, which
+                 // replaces it
+      kForget,   // `tail` is written in place: the prefix tree may not know it any more
+      kFill      // the block behind the window's edge is gone: the first new block takes its place
     };
-    uint32_t index;    // of the sequence
+    uint32_t index;  // of the sequence
     uint32_t length;
-    int32_t blocks;    // new ones
+    int32_t blocks;  // new ones
     Tail tail;
-    BlockId block;     // `tail`
+    BlockId block;  // `tail`
     int32_t rows;
   };
   struct Taken {
@@ -168,15 +169,15 @@ class PagedCache {
   SequenceHandles handles_;
   std::vector<SequenceState> states_;  // [max_sequences]
   std::vector<Condemned> condemned_;
-  vattn_cache_stats counters_ = {};    // the fields that only grow
+  vattn_cache_stats counters_ = {};  // the fields that only grow
   uint64_t limit_bytes_;
 
   // Scratch of a step, kept so that a step allocates nothing.
   uint64_t stamp_ = 0;
   std::vector<Job> jobs_;
   std::vector<Taken> taken_;
-  std::vector<size_t> dirty_;          // indices into taken_, by block number
-  std::vector<BlockId> replaced_;      // by copies, while streams may still read them
+  std::vector<size_t> dirty_;      // indices into taken_, by block number
+  std::vector<BlockId> replaced_;  // by copies, while streams may still read them
 };
 
 }  // namespace vattention::paged

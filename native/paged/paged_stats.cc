@@ -33,8 +33,9 @@ Status PagedCache::Stats(vattn_cache_stats* stats) {
   return {};
 }
 
-// Every referenced block is full but for last blocks of sequences. Such a block is its sequence's own
-// except after a truncation into a shared one: then it holds what the longest of its users sees.
+// Every referenced block is full but for last blocks of sequences. Such a block is its sequence's
+// own except after a truncation into a shared one: then it holds what the longest of its users
+// sees.
 uint64_t PagedCache::UsedTokens() const {
   struct Users {
     int32_t count = 0;
@@ -65,7 +66,8 @@ Status PagedCache::Check() {
   std::lock_guard lock(mutex_);
   if (Status status = CheckOpen(); !status.ok()) return status;
   for (const std::string& problem : {pool_.Check(), tree_.Check(), CheckTables()}) {
-    if (!problem.empty()) return Status::Error(VATTN_INTERNAL, "The paged cache has ", problem, ".");
+    if (!problem.empty())
+      return Status::Error(VATTN_INTERNAL, "The paged cache has ", problem, ".");
   }
   return {};
 }
@@ -83,8 +85,8 @@ std::string PagedCache::CheckTables() const {
       continue;
     }
     const bool reserved = state.reserved > 0;
-    const size_t entries = reserved ? state.reserved >> shift_
-                                    : static_cast<size_t>(BlocksFor(state.length));
+    const size_t entries =
+        reserved ? state.reserved >> shift_ : static_cast<size_t>(BlocksFor(state.length));
     if (state.table.size() != entries) return "a table of a wrong length";
     if (reserved ? state.length > 0 : state.copy_source != kNoBlock) {
       return "a reservation of a sequence that was stepped";
@@ -92,10 +94,12 @@ std::string PagedCache::CheckTables() const {
     for (size_t i = 0; i < entries; ++i) {
       const BlockId block = state.table[i];
       if (block == kNoBlock) {
-        if (i >= static_cast<size_t>(BlocksFor(state.first_kept))) return "a hole that no window left";
+        if (i >= static_cast<size_t>(BlocksFor(state.first_kept)))
+          return "a hole that no window left";
         continue;
       }
-      ++(reserved ? found[static_cast<size_t>(block)].pins : found[static_cast<size_t>(block)].refs);
+      ++(reserved ? found[static_cast<size_t>(block)].pins
+                  : found[static_cast<size_t>(block)].refs);
     }
     if (state.copy_source != kNoBlock) ++found[static_cast<size_t>(state.copy_source)].pins;
     if (state.node != kNoNode) ++users[state.node];

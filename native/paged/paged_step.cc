@@ -1,6 +1,7 @@
 // The step: plan without changing anything, fill the blocks that were taken, then commit. Until the
-// commit, which cannot fail, everything can be undone: a failed driver call or a full pool leaves the
-// cache as it was. (Cached blocks whose content a failed step had begun to overwrite become free.)
+// commit, which cannot fail, everything can be undone: a failed driver call or a full pool leaves
+// the cache as it was. (Cached blocks whose content a failed step had begun to overwrite become
+// free.)
 #include <algorithm>
 #include <bit>
 
@@ -40,7 +41,7 @@ Status PagedCache::Step(std::span<const vattn_sequence> sequences, const uint32_
       outcome.evictable_bytes = Bytes(pool_.counts().cached);
       ++counters_.steps_out_of_memory;
       Emit(VATTN_EVENT_OUT_OF_MEMORY, start, -1, outcome.needed_bytes,
-                  static_cast<int64_t>(sequences.size()));
+           static_cast<int64_t>(sequences.size()));
       WriteSized(outcome, result);
       return {};
     }
@@ -85,9 +86,9 @@ Status PagedCache::Step(std::span<const vattn_sequence> sequences, const uint32_
   counters_.driver_calls += calls;
   counters_.pages_mapped += static_cast<uint64_t>(needed);
   const auto ns = static_cast<uint64_t>(trace_.Now() - start);
-  ++counters_.step_ns_histogram[std::min<size_t>(static_cast<size_t>(std::bit_width(ns | 1)) - 1, 39)];
-  Emit(VATTN_EVENT_STEP, start, -1, outcome.mapped_bytes,
-              static_cast<int64_t>(sequences.size()));
+  ++counters_
+        .step_ns_histogram[std::min<size_t>(static_cast<size_t>(std::bit_width(ns | 1)) - 1, 39)];
+  Emit(VATTN_EVENT_STEP, start, -1, outcome.mapped_bytes, static_cast<int64_t>(sequences.size()));
   WriteSized(outcome, result);
   return {};
 }
@@ -110,10 +111,9 @@ Status PagedCache::PlanStep(std::span<const vattn_sequence> sequences, const uin
     state.stamp = stamp_;
     const uint32_t least = std::max(state.length, state.reserved);
     if (length < least) {
-      return Status::InvalidArgument("Expected at least ", least, " for lengths[", i,
-                                     "], what sequence ", sequences[i],
-                                     " has or shares already, received ", length,
-                                     ". Truncate the sequence to shorten it.");
+      return Status::InvalidArgument(
+          "Expected at least ", least, " for lengths[", i, "], what sequence ", sequences[i],
+          " has or shares already, received ", length, ". Truncate the sequence to shorten it.");
     }
     if (length > static_cast<uint64_t>(options_.shape.max_length)) {
       return Status::InvalidArgument("Expected at most ", options_.shape.max_length,
@@ -173,8 +173,8 @@ bool PagedCache::WritableInPlace(BlockId id, int32_t row) const {
          tree_.NodeOf(id) == kNoNode;
 }
 
-// Whether there are enough blocks. A block that is copied only because the prefix cache knows it can
-// be forgotten there instead, which needs no other block.
+// Whether there are enough blocks. A block that is copied only because the prefix cache knows it
+// can be forgotten there instead, which needs no other block.
 bool PagedCache::MakeRoom(int32_t* needed) {
   for (Job& job : jobs_) {
     if (*needed <= pool_.Available()) return true;
@@ -275,8 +275,8 @@ void PagedCache::CommitJob(const Job& job, const Taken* fresh, const FencePtr& f
     if (aliased > 0) {
       counters_.aliased_tokens += static_cast<uint64_t>(aliased) << shift_;
       counters_.pages_mapped += static_cast<uint64_t>(aliased);
-      Emit(VATTN_EVENT_ALIAS, trace_.Now(), static_cast<int32_t>(job.index),
-                  Bytes(aliased), aliased);
+      Emit(VATTN_EVENT_ALIAS, trace_.Now(), static_cast<int32_t>(job.index), Bytes(aliased),
+           aliased);
     }
     if (job.tail == Job::Tail::kAdopt) {
       pool_.RefPinned(job.block);

@@ -83,11 +83,10 @@ std::string ComputeGeometry(const vattn_paged_options& options, PoolGeometry* ge
   geometry->element_bytes = element;
   geometry->key_row_bytes = int64_t{shape.kv_heads} * shape.head_dim * element;
   geometry->value_row_bytes = int64_t{shape.kv_heads} * shape.value_head_dim * element;
-  geometry->bytes_per_token = static_cast<uint64_t>(shape.layers) *
-                              static_cast<uint64_t>(geometry->key_row_bytes +
-                                                    geometry->value_row_bytes);
-  geometry->block_bytes =
-      geometry->bytes_per_token * static_cast<uint64_t>(options.block_tokens);
+  geometry->bytes_per_token =
+      static_cast<uint64_t>(shape.layers) *
+      static_cast<uint64_t>(geometry->key_row_bytes + geometry->value_row_bytes);
+  geometry->block_bytes = geometry->bytes_per_token * static_cast<uint64_t>(options.block_tokens);
   const uint64_t blocks = options.limit_bytes / geometry->block_bytes;
   if (blocks < 1) {
     return "Expected at least one block (" + std::to_string(geometry->block_bytes) +
@@ -184,7 +183,8 @@ void PoolMemory::Describe(const vattn_paged_options& options) {
   const int64_t x = kVectorBytes / geometry_.element_bytes;
   const bool published = options.pool_layout == VATTN_POOL_PAGED_ATTENTION;
   uintptr_t at = base_;
-  const auto add = [&](std::vector<vattn_tensor>* tensors, std::vector<int64_t> extents, Rows rows) {
+  const auto add = [&](std::vector<vattn_tensor>* tensors, std::vector<int64_t> extents,
+                       Rows rows) {
     vattn_tensor tensor = {};
     tensor.data = reinterpret_cast<void*>(at);
     tensor.dtype = shape.dtype;
@@ -207,7 +207,8 @@ void PoolMemory::Describe(const vattn_paged_options& options) {
   };
   for (int32_t layer = 0; layer < shape.layers; ++layer) {
     if (published) {
-      add(&keys_, {heads, shape.head_dim / x, tokens, x}, {heads * shape.head_dim / x, kVectorBytes});
+      add(&keys_, {heads, shape.head_dim / x, tokens, x},
+          {heads * shape.head_dim / x, kVectorBytes});
       add(&values_, {heads, shape.value_head_dim, tokens},
           {heads * shape.value_head_dim, geometry_.element_bytes});
     } else {
@@ -220,9 +221,9 @@ void PoolMemory::Describe(const vattn_paged_options& options) {
 DriverStatus PoolMemory::Zero(BlockId first, int32_t count) {
   for (const Part& part : parts_) {
     ++driver_calls_;
-    const DriverStatus status = driver_->Zero(
-        part.base + static_cast<uintptr_t>(first * part.block_bytes),
-        static_cast<uint64_t>(count * part.block_bytes));
+    const DriverStatus status =
+        driver_->Zero(part.base + static_cast<uintptr_t>(first * part.block_bytes),
+                      static_cast<uint64_t>(count * part.block_bytes));
     if (!status.ok()) return status;
   }
   return {};

@@ -25,14 +25,14 @@ namespace vattention::paged {
 struct PoolGeometry {
   int32_t blocks = 0;
   int32_t block_tokens = 0;
-  int32_t max_blocks = 0;         // of one sequence
+  int32_t max_blocks = 0;  // of one sequence
   int64_t element_bytes = 0;
-  int64_t key_row_bytes = 0;      // one token of one layer
+  int64_t key_row_bytes = 0;  // one token of one layer
   int64_t value_row_bytes = 0;
-  uint64_t bytes_per_token = 0;   // all layers, K and V
+  uint64_t bytes_per_token = 0;  // all layers, K and V
   uint64_t block_bytes = 0;
   uint64_t pool_bytes = 0;
-  uint64_t tensor_bytes = 0;      // the pool with its tensors aligned
+  uint64_t tensor_bytes = 0;  // the pool with its tensors aligned
 };
 
 // Fills *geometry, or returns why the options cannot be used: expected, received, what to do.

@@ -1,15 +1,15 @@
 // What the pool's blocks hold, by content: the index behind prefix sharing.
 //
 // A *node* stands for one full block of tokens after one prefix. Its key is a hash over the hash of
-// its parent and its own tokens, so that a whole prefix is looked up block by block in O(1) each; the
-// roots of the chains are salts (a tenant, a model). A hit is compared in full: parent by identity,
-// tokens one by one. A collision of hashes can therefore not share wrong data.
+// its parent and its own tokens, so that a whole prefix is looked up block by block in O(1) each;
+// the roots of the chains are salts (a tenant, a model). A hit is compared in full: parent by
+// identity, tokens one by one. A collision of hashes can therefore not share wrong data.
 //
 //   salt "a" --- [t0..t15] --- [t16..t31] --- [t32..t47]      each node: the blocks that hold it
 //                         \--- [u16..u31]
 //
-// Several blocks may hold one node: sequences that computed the same prompt at the same time. A node
-// without a block stays while it has children, so that they are found again when the prefix is
+// Several blocks may hold one node: sequences that computed the same prompt at the same time. A
+// node without a block stays while it has children, so that they are found again when the prefix is
 // computed once more.
 #ifndef VATTENTION_NATIVE_PAGED_PREFIX_TREE_H_
 #define VATTENTION_NATIVE_PAGED_PREFIX_TREE_H_
@@ -75,17 +75,17 @@ class PrefixTree {
     uint64_t hash = 0;
     NodeId parent = kNoNode;
     NodeId root = kNoNode;
-    NodeId next = kNoNode;      // in the bucket, or in the list of unused nodes
-    BlockId block = kNoBlock;   // first of the blocks that hold it
+    NodeId next = kNoNode;     // in the bucket, or in the list of unused nodes
+    BlockId block = kNoBlock;  // first of the blocks that hold it
     int32_t depth = 0;
     int32_t children = 0;
-    int32_t users = 0;          // sequences whose published prefix ends here
-    int32_t salt = -1;          // roots: index into salts_
+    int32_t users = 0;  // sequences whose published prefix ends here
+    int32_t salt = -1;  // roots: index into salts_
     bool live = false;
   };
-  struct Entry {                // of a block
+  struct Entry {  // of a block
     NodeId node = kNoNode;
-    BlockId next = kNoBlock;    // other blocks of the same node
+    BlockId next = kNoBlock;  // other blocks of the same node
     BlockId previous = kNoBlock;
   };
 
@@ -101,10 +101,10 @@ class PrefixTree {
 
   int32_t block_tokens_;
   uint64_t hash_mask_;
-  std::vector<Entry> entries_;     // [blocks]
+  std::vector<Entry> entries_;  // [blocks]
   std::vector<Node> nodes_;
-  std::vector<uint32_t> tokens_;   // [nodes, block_tokens]
-  std::vector<NodeId> buckets_;    // a power of two
+  std::vector<uint32_t> tokens_;  // [nodes, block_tokens]
+  std::vector<NodeId> buckets_;   // a power of two
   std::vector<std::string> salts_;
   std::vector<int32_t> free_salts_;
   NodeId free_node_ = kNoNode;

@@ -67,7 +67,8 @@ class Life {
     Slide(c, 20);
     Step({c, b}, {64, 22});
     Fence(c);
-    for (uint32_t token = 0; token < 14; ++token) CHECK_EQ(cache_.ReadToken(b, token), Value(token));
+    for (uint32_t token = 0; token < 14; ++token)
+      CHECK_EQ(cache_.ReadToken(b, token), Value(token));
     CHECK_EQ(cache_.ReadToken(b, 15), 0.0f);
     Free(b);
     Free(c);
@@ -158,9 +159,7 @@ class Life {
     Try([&] {
       return cache_.api()->record_fence(cache_.cache(), timeline_.stream(), &fence, &cache_.error);
     });
-    Try([&] {
-      return cache_.api()->truncate(cache_.cache(), sequence, 63, fence, &cache_.error);
-    });
+    Try([&] { return cache_.api()->truncate(cache_.cache(), sequence, 63, fence, &cache_.error); });
     timeline_.Complete();
     cache_.api()->fence_release(fence);
     Try([&] {

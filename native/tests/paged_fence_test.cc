@@ -15,9 +15,8 @@ void Attach(PagedFixture* cache, Timeline* timeline) {
 
 vattn_fence* Record(PagedFixture* cache, Timeline* timeline) {
   vattn_fence* fence = nullptr;
-  cache->Must(
-      cache->api()->record_fence(cache->cache(), timeline->stream(), &fence, &cache->error),
-      "record");
+  cache->Must(cache->api()->record_fence(cache->cache(), timeline->stream(), &fence, &cache->error),
+              "record");
   return fence;
 }
 

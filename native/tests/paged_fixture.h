@@ -228,9 +228,7 @@ class PagedFixture {
 // A stream of the CPU whose work the test begins and ends.
 struct Timeline {
   vattn_timeline counters = {sizeof(vattn_timeline), 0, 0, 0};
-  vattn_stream stream() {
-    return {VATTN_DEVICE_CPU, 0, reinterpret_cast<uintptr_t>(&counters)};
-  }
+  vattn_stream stream() { return {VATTN_DEVICE_CPU, 0, reinterpret_cast<uintptr_t>(&counters)}; }
   void Submit() { __atomic_add_fetch(&counters.submitted, uint64_t{1}, __ATOMIC_ACQ_REL); }
   void Complete() {
     const uint64_t submitted = __atomic_load_n(&counters.submitted, __ATOMIC_ACQUIRE);

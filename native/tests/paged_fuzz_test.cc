@@ -1,9 +1,10 @@
-// Model-based fuzz: random operations on a cache and on a shadow of it that knows sequences and what
-// their rows hold, and nothing of blocks. After each operation every row of every sequence is
-// compared, the structure is checked, and the bytes of all states must sum to the total. Driver calls
-// fail now and then, streams have work in flight, limits change.
+// Model-based fuzz: random operations on a cache and on a shadow of it that knows sequences and
+// what their rows hold, and nothing of blocks. After each operation every row of every sequence is
+// compared, the structure is checked, and the bytes of all states must sum to the total. Driver
+// calls fail now and then, streams have work in flight, limits change.
 //
-//   paged_fuzz_test Fuzz           VATTENTION_FUZZ_SEED and VATTENTION_FUZZ_OPERATIONS as environment
+//   paged_fuzz_test Fuzz           VATTENTION_FUZZ_SEED and VATTENTION_FUZZ_OPERATIONS as
+//   environment
 #include <cstdlib>
 #include <deque>
 #include <map>
@@ -38,8 +39,8 @@ class Random {
   uint64_t state_;
 };
 
-// What a token's row holds: it depends on everything before it, as keys and values do. Never 0, exact
-// in float32 with the elements that follow it.
+// What a token's row holds: it depends on everything before it, as keys and values do. Never 0,
+// exact in float32 with the elements that follow it.
 float RowValue(const std::string& salt, const std::vector<uint32_t>& tokens, size_t count) {
   uint64_t hash = std::hash<std::string>{}(salt);
   for (size_t i = 0; i < count; ++i) hash = (hash ^ tokens[i]) * 0x9e3779b97f4a7c15u + (hash >> 29);
@@ -54,7 +55,7 @@ struct Shadow {
   uint32_t reserved = 0;
   uint32_t first_kept = 0;
   uint32_t published = 0;
-  bool may_copy = false;         // the next step may have to copy
+  bool may_copy = false;  // the next step may have to copy
 };
 
 // Rows that a stream may still be reading though their sequence has given them up.
@@ -65,7 +66,8 @@ struct Ghost {
 class Fuzzer {
  public:
   Fuzzer(uint64_t seed, const PagedShape& shape)
-      : random_(seed), tokens_per_block_(static_cast<uint32_t>(shape.block_tokens)),
+      : random_(seed),
+        tokens_per_block_(static_cast<uint32_t>(shape.block_tokens)),
         cache_(shape, &no_faults_) {
     cache_.Must(cache_.api()->attach_stream(cache_.cache(), timeline_.stream(), &cache_.error),
                 "attach");
@@ -78,16 +80,42 @@ class Fuzzer {
     for (int i = 0; i < operations; ++i) {
       ArmFaults();
       switch (random_.Below(20)) {
-        case 0: case 1: case 2: Allocate(); break;
-        case 3: case 4: Fork(); break;
-        case 5: case 6: Publish(); break;
-        case 7: case 8: Truncate(); break;
-        case 9: Slide(); break;
-        case 10: case 11: Free(); break;
-        case 12: Misuse(); break;
-        case 13: Work(); break;
-        case 14: if (random_.OneIn(4)) Limit(); break;
-        default: Step(); break;
+        case 0:
+        case 1:
+        case 2:
+          Allocate();
+          break;
+        case 3:
+        case 4:
+          Fork();
+          break;
+        case 5:
+        case 6:
+          Publish();
+          break;
+        case 7:
+        case 8:
+          Truncate();
+          break;
+        case 9:
+          Slide();
+          break;
+        case 10:
+        case 11:
+          Free();
+          break;
+        case 12:
+          Misuse();
+          break;
+        case 13:
+          Work();
+          break;
+        case 14:
+          if (random_.OneIn(4)) Limit();
+          break;
+        default:
+          Step();
+          break;
       }
       Verify();
     }
@@ -216,7 +244,8 @@ class Fuzzer {
     const auto source = Pick();
     if (!source || live_.size() == static_cast<size_t>(cache_.shape.max_sequences)) return;
     Shadow& parent = (*source)->second;
-    const auto most = std::min<uint32_t>(parent.backed, static_cast<uint32_t>(parent.tokens.size()));
+    const auto most =
+        std::min<uint32_t>(parent.backed, static_cast<uint32_t>(parent.tokens.size()));
     const uint32_t length = random_.Below(most + 1);
     Shadow child;
     child.salt = parent.salt;
@@ -311,14 +340,14 @@ class Fuzzer {
     const auto entry = Pick();
     if (!entry) return;
     auto& [sequence, shadow] = **entry;
-    const auto most = std::min<uint32_t>(shadow.backed, static_cast<uint32_t>(shadow.tokens.size()));
+    const auto most =
+        std::min<uint32_t>(shadow.backed, static_cast<uint32_t>(shadow.tokens.size()));
     const uint32_t count = random_.Below(most + 1);
     std::vector<uint32_t> tokens(shadow.tokens.begin(), shadow.tokens.begin() + count);
     Note("publish ", count, " of ", sequence);
     cache_.Publish(sequence, tokens, shadow.salt);
     if (shadow.first_kept == 0) {
-      shadow.published =
-          std::max(shadow.published, count / tokens_per_block_ * tokens_per_block_);
+      shadow.published = std::max(shadow.published, count / tokens_per_block_ * tokens_per_block_);
     }
   }
 
@@ -367,7 +396,8 @@ class Fuzzer {
     const auto entry = Pick();
     if (!entry) return;
     auto& [sequence, shadow] = **entry;
-    const auto most = std::min<uint32_t>(shadow.backed, static_cast<uint32_t>(shadow.tokens.size()));
+    const auto most =
+        std::min<uint32_t>(shadow.backed, static_cast<uint32_t>(shadow.tokens.size()));
     const uint32_t first = random_.Below(most + 1);
     Note("slide ", sequence, " to ", first);
     const auto ghosts = ghosts_.size();
@@ -437,9 +467,9 @@ class Fuzzer {
     const auto all = static_cast<uint32_t>(cache_.shape.blocks);
     Note("limit");
     const uint64_t blocks = random_.OneIn(3) ? random_.Below(all + 1) : all + 1;
-    CHECK_EQ(cache_.api()->set_limit(cache_.cache(), blocks * cache_.shape.block_bytes(),
-                                     &cache_.error),
-             VATTN_OK);
+    CHECK_EQ(
+        cache_.api()->set_limit(cache_.cache(), blocks * cache_.shape.block_bytes(), &cache_.error),
+        VATTN_OK);
     if (random_.OneIn(4)) {
       CHECK_EQ(vattn_paged_drop_cached(cache_.cache(), &cache_.error), VATTN_OK);
     }

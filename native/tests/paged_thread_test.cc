@@ -30,7 +30,8 @@ TEST(ManyThreadsShareOneCache) {
       Timeline timeline;
       api->attach_stream(handle, timeline.stream(), &error);
       const auto must = [&](vattn_status status, const char* what) {
-        if (status != VATTN_OK) problems[static_cast<size_t>(t)] = std::string(what) + error.message;
+        if (status != VATTN_OK)
+          problems[static_cast<size_t>(t)] = std::string(what) + error.message;
       };
       for (int round = 0; round < kRounds; ++round) {
         const std::vector<uint32_t> tokens = Tokens(25, static_cast<uint32_t>(round % 5) * 100);
@@ -87,7 +88,8 @@ TEST(ClosingWhileOthersCall) {
         vattn_status status = VATTN_OK;
         while (status == VATTN_OK) {
           status = cache.api()->allocate(cache.cache(), &sequence, nullptr);
-          if (status == VATTN_OK) status = cache.api()->free(cache.cache(), sequence, nullptr, nullptr);
+          if (status == VATTN_OK)
+            status = cache.api()->free(cache.cache(), sequence, nullptr, nullptr);
         }
         if (status != VATTN_DISPOSED) ++strange;
         cache.api()->release(cache.cache());

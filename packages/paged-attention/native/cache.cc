@@ -105,9 +105,7 @@ void Cache::ReportMemory(Napi::Env env, int64_t bytes) {
   reported_bytes_ = bytes;
 }
 
-Napi::Value Cache::Ref(const Napi::CallbackInfo& info) {
-  return node::WrapCache(info.Env(), ref_);
-}
+Napi::Value Cache::Ref(const Napi::CallbackInfo& info) { return node::WrapCache(info.Env(), ref_); }
 
 Napi::Value Cache::Allocate(const Napi::CallbackInfo& info) {
   vattn_sequence sequence = 0;
@@ -122,9 +120,9 @@ Napi::Value Cache::AllocatePrefix(const Napi::CallbackInfo& info) {
   vattn_sequence sequence = 0;
   uint32_t shared = 0;
   ErrorRecord error;
-  const vattn_status status = vattn_paged_allocate_prefix(
-      ref_.cache, tokens.data(), static_cast<uint32_t>(tokens.size()), salt.data(), salt.size(),
-      &sequence, &shared, &error);
+  const vattn_status status =
+      vattn_paged_allocate_prefix(ref_.cache, tokens.data(), static_cast<uint32_t>(tokens.size()),
+                                  salt.data(), salt.size(), &sequence, &shared, &error);
   numbers_[0] = shared;
   return SequenceOrNone(info.Env(), status, sequence, error);
 }
@@ -152,8 +150,8 @@ Napi::Value Cache::Step(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value Cache::StepAsync(const Napi::CallbackInfo& info) {
-  auto* worker = new StepWorker(info.Env(), ref_, Elements<uint32_t>(info[0]),
-                                Elements<uint32_t>(info[1]));
+  auto* worker =
+      new StepWorker(info.Env(), ref_, Elements<uint32_t>(info[0]), Elements<uint32_t>(info[1]));
   worker->Queue();
   return worker->Promise();
 }
@@ -162,18 +160,18 @@ void Cache::Publish(const Napi::CallbackInfo& info) {
   const auto tokens = Elements<uint32_t>(info[1]);
   const std::string salt = info[2].As<Napi::String>().Utf8Value();
   ErrorRecord error;
-  node::Check(info.Env(),
-              vattn_paged_publish(ref_.cache, Integer<uint32_t>(info[0]), tokens.data(),
-                                  static_cast<uint32_t>(tokens.size()), salt.data(), salt.size(),
-                                  &error),
-              error);
+  node::Check(
+      info.Env(),
+      vattn_paged_publish(ref_.cache, Integer<uint32_t>(info[0]), tokens.data(),
+                          static_cast<uint32_t>(tokens.size()), salt.data(), salt.size(), &error),
+      error);
 }
 
 void Cache::Truncate(const Napi::CallbackInfo& info) {
   ErrorRecord error;
   node::Check(info.Env(),
-              ref_.api->truncate(ref_.cache, Integer<uint32_t>(info[0]),
-                                 Integer<uint32_t>(info[1]), UnwrapFence(info[2]), &error),
+              ref_.api->truncate(ref_.cache, Integer<uint32_t>(info[0]), Integer<uint32_t>(info[1]),
+                                 UnwrapFence(info[2]), &error),
               error);
 }
 
@@ -311,7 +309,8 @@ Napi::Value Cache::Trace(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value Cache::TakeEvents(const Napi::CallbackInfo& info) {
-  return EventNumbers(info.Env(), events_ == nullptr ? std::vector<vattn_event>() : events_->Take());
+  return EventNumbers(info.Env(),
+                      events_ == nullptr ? std::vector<vattn_event>() : events_->Take());
 }
 
 Napi::Value Cache::SetFaults(const Napi::CallbackInfo& info) {

@@ -56,7 +56,7 @@ class Cache : public Napi::ObjectWrap<Cache> {
   int32_t trace_events_ = 0;
   std::unique_ptr<EventQueue> events_;  // when JavaScript listens
   Napi::Reference<Napi::Float64Array> results_;
-  double* numbers_ = nullptr;   // of results_
+  double* numbers_ = nullptr;  // of results_
 };
 
 }  // namespace vattention::paged_attention

@@ -1,5 +1,5 @@
-// Events of a cache that JavaScript has not seen yet: collected on whatever thread they happen, taken
-// after each call.
+// Events of a cache that JavaScript has not seen yet: collected on whatever thread they happen,
+// taken after each call.
 #ifndef VATTENTION_PAGED_ATTENTION_EVENT_QUEUE_H_
 #define VATTENTION_PAGED_ATTENTION_EVENT_QUEUE_H_
 

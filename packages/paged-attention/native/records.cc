@@ -49,8 +49,8 @@ Napi::Object TensorObject(Napi::Env env, const vattn_tensor& tensor) {
     strides.Set(i, static_cast<double>(tensor.stride[i]));
   }
   auto object = Napi::Object::New(env);
-  object.Set("data", Napi::BigInt::New(env, static_cast<uint64_t>(
-                                                reinterpret_cast<uintptr_t>(tensor.data))));
+  object.Set("data", Napi::BigInt::New(
+                         env, static_cast<uint64_t>(reinterpret_cast<uintptr_t>(tensor.data))));
   object.Set("shape", shape);
   object.Set("strides", strides);
   return object;
