@@ -17,20 +17,17 @@ import {
 
 import { NativeCalls, type HandleCheck } from '../../../native/node/native-calls.ts'
 import { callNative } from '../../../native/node/native-error.ts'
-import { tensorRecordLength, writeTensorRecord } from '../../../native/node/tensor-record.ts'
 import { addon, type NativePlan } from './addon.ts'
 import { batchError } from './batch-error.ts'
 import { prepareForeign } from './foreign-cache.ts'
+import { LayerRecords, type LayerArguments } from './layer-records.ts'
 import { toNativeConfig } from './native-config.ts'
-
-/** Records of query, key, value, output and lse, then the layer. */
-const layerIndex = 5 * tensorRecordLength
 
 /** A plan of the CPU backend. Made by `CpuBackend.createPlan`. */
 export class CpuPlan implements AttentionPlan {
   readonly #limits: PlanLimits
   readonly #expected: { -readonly [Key in keyof RunExpectation]: RunExpectation[Key] }
-  readonly #numbers = new Float64Array(layerIndex + 1)
+  readonly #records: LayerRecords
   readonly #native: NativePlan
   readonly #workspaceBytes: number
   readonly #calls = new NativeCalls(() => false)
@@ -54,9 +51,10 @@ export class CpuPlan implements AttentionPlan {
       dtype: config.dtype,
       device: cpu,
     }
+    this.#records = new LayerRecords(this.#expected)
     const { Plan } = addon()
     this.#native = callNative(
-      () => new Plan(toNativeConfig(config, limits, threads), this.#numbers),
+      () => new Plan(toNativeConfig(config, limits, threads), this.#records.numbers),
     )
     this.#workspaceBytes = this.#native.workspaceBytes()
   }
@@ -97,7 +95,7 @@ export class CpuPlan implements AttentionPlan {
     }
     this.#cache = cache
     this.#sequences = batch.sequences.slice()
-    this.#expected.tokens = tokens
+    this.#expected.tokens = this.#records.tokens = tokens
   }
 
   /**
@@ -154,23 +152,17 @@ export class CpuPlan implements AttentionPlan {
   }
 
   /** Checks a call's tensors and hands them over. */
-  #write(
-    what: 'run' | 'append',
-    args: Omit<RunArguments, 'query' | 'output'> & Partial<RunArguments>,
-  ): void {
+  #write(what: 'run' | 'append', args: LayerArguments): void {
     this.#check()
     if (!this.#cache) throw errors.notPrepared()
-    checkRun(what, args, this.#expected)
+    const pairs =
+      !args.key === !args.value && (what === 'append' ? args.key : args.query && args.output)
+    if (!pairs || !this.#records.write(args)) {
+      checkRun(what, args as RunArguments, this.#expected)
+      this.#records.writeChecked(args)
+    }
     // A view that throws belongs to a cache that was disposed; native caches are asked natively.
     if (this.#cache.native === undefined) this.#cache.view()
-    const numbers = this.#numbers
-    const { query, key, value, output, lse } = args
-    writeTensorRecord(numbers, 0, live(query))
-    writeTensorRecord(numbers, 1, live(key))
-    writeTensorRecord(numbers, 2, live(value))
-    writeTensorRecord(numbers, 3, live(output))
-    writeTensorRecord(numbers, 4, live(lse))
-    numbers[layerIndex] = args.layer
   }
 
   #check(): void {
@@ -182,11 +174,4 @@ export class CpuPlan implements AttentionPlan {
   #typed(error: unknown): unknown {
     return this.#calls.typed(error, this.#sequences, this.#cache as HandleCheck | undefined)
   }
-}
-
-/** Memory that its owner gave back must not be touched: see `OwnedTensor` of `@vattention/core`. */
-function live(tensor: Tensor | undefined): Tensor | undefined {
-  const owner = (tensor as { owner?: { disposed?: boolean } } | undefined)?.owner
-  if (owner?.disposed) throw errors.disposed('The memory of the tensor')
-  return tensor
 }
