@@ -125,14 +125,13 @@ void CacheCore::SettleFences() {
   }
 }
 
-void CacheCore::UpdateReady(Sequence* sequence, uint64_t wanted_rows) {
+void CacheCore::UpdateReady(Sequence* sequence) {
   const Slot& slot = slots[sequence->slot];
   // Looking further than this is left to the step that gets there; it finds nothing to do.
   constexpr uint64_t kHorizon = 1024;
-  const uint64_t horizon =
-      std::min<uint64_t>(std::max<uint64_t>(sequence->backed, wanted_rows) + config.tail_rows +
-                             std::max<uint64_t>(kHorizon, 2 * uint64_t{config.ahead_tokens}),
-                         uint64_t{max_length()} + config.tail_rows);
+  const uint64_t length = std::max(sequence->backed, sequence->wanted);
+  const uint64_t further = std::max<uint64_t>(kHorizon, 2 * uint64_t{config.ahead_tokens});
+  const uint64_t horizon = std::min<uint64_t>(length + further, max_length()) + config.tail_rows;
   uint64_t ready_rows = horizon;
   for (uint32_t t = 0; t < tensors(); ++t) {
     const uint64_t row = tensor(t).row_bytes;
@@ -156,7 +155,9 @@ void CacheCore::UpdateReady(Sequence* sequence, uint64_t wanted_rows) {
     ready_rows = std::min(ready_rows, at / row);
   }
   const uint64_t ready = ready_rows > config.tail_rows ? ready_rows - config.tail_rows : 0;
-  sequence->ready = static_cast<uint32_t>(std::min<uint64_t>(ready, max_length()));
+  // Staying as long as it is needs nothing, even where the next token would need a private page.
+  sequence->ready =
+      std::max(sequence->backed, static_cast<uint32_t>(std::min<uint64_t>(ready, max_length())));
   // Half of what is mapped ahead is left when the mapper is called: its lead time.
   const uint32_t lead = config.ahead_tokens / 2;
   sequence->ahead_at = !has_mapper || sequence->ready >= max_length() ? Sequence::kNever

@@ -134,8 +134,8 @@ struct CacheCore {
   }
 
   // Recomputes `ready` and `ahead_at` of a live sequence after its mappings changed.
-  // Looks some way past the backed rows, and past `wanted_rows`.
-  void UpdateReady(Sequence* sequence, uint64_t wanted_rows = 0);
+  // Looks some way past its length, and past what a step in progress wants.
+  void UpdateReady(Sequence* sequence);
   // Asks the mapper to map ahead for a sequence.
   void QueueAhead(uint32_t sequence_index);
   void WakeMapper();

@@ -30,6 +30,7 @@ Growth::Outcome Growth::Run() {
   error_ = TakeDisplaced();
   if (error_.ok() && Acquire() && FitMappings()) {
     Prepare();
+    executed_ = true;
     lock_->unlock();
     try {
       error_ = Execute();
@@ -66,7 +67,7 @@ bool Growth::IsFeasible() {
     }
   }
   if (missing <= obtainable) return true;
-  if (options_.may_reclaim) obtainable += CountReclaimable(*core_, Reach::kLiveAhead).now;
+  if (options_.may_reclaim) obtainable += CountReclaimable(core_, Reach::kLiveAhead).now;
   if (missing <= obtainable) return true;
   OutOfMemory(VATTN_LIMIT_BYTES, missing - obtainable);
   return false;
@@ -74,18 +75,24 @@ bool Growth::IsFeasible() {
 
 Status Growth::TakeDisplaced() {
   for (const GrowthPlan& plan : plans_) {
-    if (plan.replaces_live_rows && streams_now_ == nullptr) {
-      if (Status status = core_->streams.RecordAll(&streams_now_); !status.ok()) return status;
+    FencePtr readers = core_->slots[plan.slot].live() ? core_->slots[plan.slot].fence : nullptr;
+    if (plan.replaces_live_rows) {
+      FencePtr all;
+      if (Status status = core_->streams.RecordAll(&all); !status.ok()) return status;
+      readers = Fence::Both(std::move(readers), std::move(all));
     }
+    if (plan.replaces_live_rows || !plan.displaced.empty()) {
+      readers_ = Fence::Both(std::move(readers_), std::move(readers));
+    }
+  }
+  if (readers_ != nullptr) {
+    lock_->unlock();
+    Status status = WaitForReaders();
+    lock_->lock();
+    if (!status.ok()) return status;
   }
   for (const GrowthPlan& plan : plans_) {
     if (plan.displaced.empty()) continue;
-    if (core_->slots[plan.slot].live() && streams_now_ != nullptr) {
-      lock_->unlock();
-      Status status = WaitForStreams();
-      lock_->lock();
-      if (!status.ok()) return status;
-    }
     std::vector<std::pair<uint32_t, MapEntry>> entries;
     for (const Displaced& displaced : plan.displaced) {
       entries.emplace_back(displaced.tensor, displaced.entry);
@@ -219,6 +226,10 @@ bool Growth::Acquire() {
       }
     }
     if (options_.may_reclaim) {
+      uint64_t unmapped = 0;
+      error_ = UnmapCondemned(core_, lock_, options_.thread, &tally_, &unmapped);
+      if (!error_.ok()) return false;
+      if (unmapped > 0) continue;
       const uint64_t room = create_blocked_ ? 0 : core_->CreatableBytes();
       uint64_t freed = 0;
       error_ = reclaimer_.FreeBytes(lock_, missing > room ? missing - room : missing,
@@ -286,51 +297,51 @@ bool Growth::CreateMissing(const std::vector<Want>& wants, bool* progress) {
   return false;
 }
 
-// An upper bound of the mappings that the placements will take; exact for pages that follow on.
-uint64_t Growth::MappingBound() const {
+// How many mappings more (or fewer) there will be: tried out on copies of the maps.
+int64_t Growth::MappingsToCome() const {
   const bool runs = core_->port.limits().run_mapping;
-  uint64_t bound = 0;
+  uint64_t before = 0;
+  uint64_t after = 0;
   for (const GrowthPlan& plan : plans_) {
-    if (!runs) {
-      bound += plan.placements.size();
-      continue;
-    }
-    const Placement* previous = nullptr;
-    for (const Placement& place : plan.placements) {
-      const PageHandle handle = core_->pool.page(place.page).handle;
-      PageHandle expected = kNoPage;
-      bool gap = place.offset > 0;
-      if (previous != nullptr && previous->tensor == place.tensor &&
-          previous->end() == place.offset) {
-        expected = core_->pool.page(previous->page).handle + previous->bytes;
-        gap = false;
-      } else if (place.offset > 0) {
-        const TensorMap& map = core_->slots[plan.slot].maps[place.tensor];
-        const size_t i = map.FirstAfter(place.offset - 1);
-        if (i < map.entries().size() && map.entries()[i].end() == place.offset) {
-          expected = map.entries()[i].handle + map.entries()[i].bytes;
-          gap = false;
-        }
+    const Slot& slot = core_->slots[plan.slot];
+    size_t place = 0;
+    size_t copy = 0;
+    for (uint32_t t = 0; t < core_->tensors(); ++t) {
+      const bool changes =
+          (place < plan.placements.size() && plan.placements[place].tensor == t) ||
+          (copy < plan.private_copies.size() && plan.private_copies[copy].tensor == t);
+      if (!changes) continue;
+      TensorMap map = slot.maps[t];
+      before += map.Mappings(runs);
+      for (; place < plan.placements.size() && plan.placements[place].tensor == t; ++place) {
+        const Placement& placed = plan.placements[place];
+        map.Insert(
+            {placed.offset, core_->pool.page(placed.page).handle, placed.bytes, placed.page});
       }
-      bound += (handle == expected ? 0 : 1) + (gap ? 1 : 0);
-      if (core_->slots[plan.slot].maps[place.tensor].empty() &&
-          (previous == nullptr || previous->tensor != place.tensor)) {
-        ++bound;  // the gap behind
+      for (; copy < plan.private_copies.size() && plan.private_copies[copy].tensor == t; ++copy) {
+        const PrivateCopy& made = plan.private_copies[copy];
+        map.Replace(map.FirstAfter(made.shared.offset), core_->pool.page(made.page).handle,
+                    made.page);
       }
-      previous = &place;
+      after += map.Mappings(runs);
     }
   }
-  return bound;
+  return static_cast<int64_t>(after) - static_cast<int64_t>(before);
 }
 
 bool Growth::FitMappings() {
-  const uint64_t bound = MappingBound();
-  if (bound > core_->MappingsLeft() && options_.may_reclaim) {
+  const int64_t more = MappingsToCome();
+  // What was displaced may have cut runs in two, so that even nothing more can be too much.
+  auto excess = [&]() -> int64_t {
+    return static_cast<int64_t>(core_->live_mappings + core_->mapping_promises) + more -
+           static_cast<int64_t>(core_->config.mapping_budget);
+  };
+  if (excess() > 0 && options_.may_reclaim) {
     uint64_t freed = 0;
-    error_ = reclaimer_.FreeMappings(lock_, bound - core_->MappingsLeft(), &freed);
+    error_ = reclaimer_.FreeMappings(lock_, static_cast<uint64_t>(excess()), &freed);
     if (!error_.ok()) return false;
   }
-  if (bound > core_->MappingsLeft()) {
+  if (excess() > 0) {
     uint64_t bytes = 0;
     for (const GrowthPlan& plan : plans_) {
       for (const Placement& place : plan.placements) bytes += place.bytes;
@@ -338,21 +349,23 @@ bool Growth::FitMappings() {
     OutOfMemory(VATTN_LIMIT_MAPPINGS, bytes);
     return false;
   }
-  promised_mappings_ = bound;
-  core_->mapping_promises += bound;
+  promised_mappings_ = static_cast<uint64_t>(std::max<int64_t>(more, 0));
+  core_->mapping_promises += promised_mappings_;
   return true;
 }
 
 void Growth::GivePagesBack() {
+  auto give_back = [&](PageId* page, bool alias) {
+    if (*page != kNoPageId && !alias) {
+      // Copies may have gone into it.
+      if (executed_) core_->pool.MarkDirty(*page, core_->pool.page(*page).bytes);
+      core_->pool.Drop(*page, &Page::live);
+    }
+    *page = kNoPageId;
+  };
   for (GrowthPlan& plan : plans_) {
-    for (Placement& place : plan.placements) {
-      if (place.page != kNoPageId && !place.alias) core_->pool.Drop(place.page, &Page::live);
-      place.page = kNoPageId;
-    }
-    for (PrivateCopy& copy : plan.private_copies) {
-      if (copy.page != kNoPageId) core_->pool.Drop(copy.page, &Page::live);
-      copy.page = kNoPageId;
-    }
+    for (Placement& place : plan.placements) give_back(&place.page, place.alias);
+    for (PrivateCopy& copy : plan.private_copies) give_back(&copy.page, false);
   }
   if (options_.may_reclaim) {
     // What it created goes back to the system, and what it converted comes back, if they can.
@@ -422,7 +435,8 @@ void Growth::Commit() {
       sequence->first_kept = sequence->share->first_kept;
       core_->DropShare(sequence);
     }
-    core_->UpdateReady(sequence, plan.known_rows);
+    core_->UpdateReady(sequence);
+    VATTN_CHECK(sequence->ready >= sequence->wanted);
     if (binds && plan.kept_pages > 0) ++core_->counters.adoptions;
     core_->counters.aliased_tokens += plan.aliased_tokens;
     core_->counters.copied_tokens += plan.copied_tokens;

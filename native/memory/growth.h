@@ -75,7 +75,7 @@ class Growth {
   bool CreateMissing(const std::vector<Want>& wants, bool* progress);
   void Divide(size_t plan, uint32_t tensor, uint64_t offset);
   bool FitMappings();
-  uint64_t MappingBound() const;
+  int64_t MappingsToCome() const;
   void GivePagesBack();
   void EndCommit();
   Outcome OutOfMemory(vattn_step_limit limit, uint64_t needed);
@@ -89,7 +89,7 @@ class Growth {
   Status ZeroAll(const GrowthPlan& plan);
   Status MapScratch(const std::vector<PagePiece>& pages);
   Status UnmapScratch(uint64_t bytes, uint64_t pages);
-  Status WaitForStreams();
+  Status WaitForReaders();
   void UndoMappings();  // with the lock, released meanwhile
 
   CacheCore* const core_;
@@ -105,8 +105,9 @@ class Growth {
   std::vector<PageId> created_;
   std::vector<uint64_t> converted_;  // sizes of free pages given back to create others
   uint64_t promised_mappings_ = 0;
+  bool executed_ = false;        // the driver may have written into the pages
   bool create_blocked_ = false;  // the driver has no more memory
-  FencePtr streams_now_;         // set when live rows are replaced
+  FencePtr readers_;             // streams that may be using rows that are replaced
   Status error_;
   vattn_step_limit limit_ = VATTN_LIMIT_BYTES;
   uint64_t needed_bytes_ = 0;

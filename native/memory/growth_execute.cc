@@ -105,12 +105,13 @@ Status Growth::ZeroAll(const GrowthPlan& plan) {
   return {};
 }
 
-Status Growth::WaitForStreams() {
-  if (streams_now_ == nullptr) return {};
-  const DriverStatus status = streams_now_->WaitBeforeOwnWork(core_->port.driver());
+// Copies are ordered behind them on the cache's stream; but taking a mapping away is no work of a
+// stream, so that waits here.
+Status Growth::WaitForReaders() {
+  if (readers_ == nullptr) return {};
+  const DriverStatus status = readers_->WaitBeforeOwnWork(core_->port.driver());
   if (!status.ok()) return Status::OfDriver(status, "waiting for attached streams");
-  // Mapped ranges of other drivers must not be replaced while they are read.
-  if (!core_->port.limits().remap_under_readers) streams_now_->WaitOnHost();
+  readers_->WaitOnHost();
   return {};
 }
 
@@ -169,7 +170,6 @@ Status Growth::CopyPrefixes(const GrowthPlan& plan) {
 // call, so that a reader finds the same rows before and after.
 Status Growth::CopyPrivate(GrowthPlan* plan) {
   if (plan->private_copies.empty()) return {};
-  if (Status status = WaitForStreams(); !status.ok()) return status;
   const uintptr_t scratch = core_->base + core_->layout.ScratchOffset();
   const auto p = static_cast<size_t>(plan - plans_.data());
   for (size_t c = 0; c < plan->private_copies.size(); ++c) {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "memory/reclaim.h"
+
 namespace vattention::memory {
 namespace {
 
@@ -25,6 +27,7 @@ class TensorPlanner {
   bool Run() {
     FindSegments();
     uint64_t at = Start();
+    if (!slot_->live()) Displace(0, at);  // a former owner's rows that this sequence does not have
     while (at < target_) {
       if (segment_ != segments_end_ && segment_->offset <= at) {
         at = PlaceSegment(at);
@@ -32,6 +35,7 @@ class TensorPlanner {
         return false;
       }
     }
+    if (!slot_->live() && request_.sequence != kNone) DisplaceForeign(at);
     // A segment can lie past the target only if the share does, which it may not.
     VATTN_CHECK(segment_ == segments_end_);
     return true;
@@ -87,8 +91,19 @@ class TensorPlanner {
       if (displaced_end_ > entries()[i].offset) continue;  // displaced already
       plan_->displaced.push_back({tensor_, entries()[i]});
       displaced_end_ = entries()[i].end();
-      // The mapper only takes what no stream can be using.
-      if (slot_->live() && request_.settled_rows == nullptr) plan_->replaces_live_rows = true;
+      // Kernels may be reading up to the tail of the present length.
+      const uint64_t readable = (request_.valid_rows + core_->config.tail_rows) * row_;
+      if (slot_->live() && entries()[i].offset < readable) plan_->replaces_live_rows = true;
+    }
+  }
+
+  // Behind what is needed, an adopted slot keeps only pages that are nobody else's: what others
+  // hold would be shared without being shown.
+  void DisplaceForeign(uint64_t from) {
+    for (size_t i = slot_->maps[tensor_].FirstAfter(from); i < entries().size(); ++i) {
+      const MapEntry& entry = entries()[i];
+      if (entry.offset >= from && !IsLastHold(page(entry), false))
+        Displace(entry.offset, entry.end());
     }
   }
 
@@ -99,7 +114,8 @@ class TensorPlanner {
   // Zeroes what a former owner wrote in a page that stays, up to the target.
   void ZeroKept(const MapEntry& entry, uint64_t own_end) {
     if (!core_->config.zero_recycled) return;
-    const uint64_t clean = std::max(slot_->live() ? slot_->clean_rows * row_ : 0, own_end);
+    const uint64_t known_clean = slot_->live() ? std::max(slot_->clean_rows * row_, valid_) : 0;
+    const uint64_t clean = std::max(known_clean, own_end);
     const uint64_t from = std::max(entry.offset, clean);
     const uint64_t to = std::min(entry.offset + page(entry).dirty_end, target_);
     if (from >= to) return;

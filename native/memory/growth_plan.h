@@ -68,7 +68,7 @@ struct GrowthPlan {
   uint64_t aliased_tokens = 0;
   uint64_t copied_tokens = 0;
   uint64_t kept_pages = 0;  // pages of a parked slot that the sequence takes over
-  // Streams may still be using rows that are going to be replaced.
+  // Streams may be using rows that are going to be replaced, whatever was truncated when.
   bool replaces_live_rows = false;
 
   bool NeedsDriver() const {

@@ -37,6 +37,13 @@ uint64_t FloorRows(const CacheCore& core, const Slot& slot, Reach reach) {
   return reach == Reach::kLiveAhead ? needed : needed + core.config.ahead_tokens;
 }
 
+// What taking one mapping of a page away brings nearer to being free. A page that several parked
+// slots map is freed by the last of them.
+uint64_t Gain(const Page& page, bool live) {
+  if (live) return IsLastHold(page, true) ? page.bytes : 0;
+  return page.state() == PageState::kParked ? (page.bytes + page.parked - 1) / page.parked : 0;
+}
+
 }  // namespace
 
 bool IsLastHold(const Page& page, bool live) {
@@ -73,7 +80,7 @@ uint64_t Reclaimer::Cut(uint32_t slot_index, uint64_t floor_rows, uint64_t bytes
       for (size_t i = slot.maps[t].FirstAfter(from); i < mapped.size(); ++i) {
         if (mapped[i].offset < from) continue;
         entries->emplace_back(t, mapped[i]);
-        if (IsLastHold(core_->pool.page(mapped[i].page), slot.live())) gain += mapped[i].bytes;
+        gain += Gain(core_->pool.page(mapped[i].page), slot.live());
       }
     }
     if (gain >= bytes || cut == floor_rows) return gain;
@@ -182,14 +189,26 @@ Status Reclaimer::FreeMappings(Lock* lock, uint64_t mappings, uint64_t* freed) {
   return {};
 }
 
+// Whether an entry can go back where it was: its page is still the same and nobody's, nothing has
+// taken its place, and the budget allows it.
+bool Reclaimer::IsRestorable(const Taken& taken) const {
+  const Page& page = core_->pool.page(taken.entry.page);
+  if (page.bytes != taken.entry.bytes || page.handle != taken.entry.handle) return false;
+  if (page.state() == PageState::kMapped) return false;
+  TensorMap map = core_->slots[taken.slot].maps[taken.tensor];
+  const size_t i = map.FirstAfter(taken.entry.offset);
+  if (i < map.entries().size() && map.entries()[i].offset < taken.entry.end()) return false;
+  const bool runs = core_->port.limits().run_mapping;
+  const uint64_t before = map.Mappings(runs);
+  map.Insert(taken.entry);
+  return map.Mappings(runs) <= before + core_->MappingsLeft();
+}
+
 void Reclaimer::Restore(Lock* lock) {
   for (size_t n = taken_.size(); n-- > 0;) {
+    if (!IsRestorable(taken_[n])) continue;
     const auto [slot_index, t, entry] = taken_[n];
     Slot* slot = &core_->slots[slot_index];
-    // Its page may have gone to somebody else, or be of another size now.
-    const Page& page = core_->pool.page(entry.page);
-    if (page.bytes != entry.bytes || page.handle != entry.handle) continue;
-    if (page.state() == PageState::kMapped) continue;
     core_->pool.Add(entry.page, &Page::live);
     lock->unlock();
     const PagePiece piece{entry.handle, entry.bytes};
@@ -202,43 +221,53 @@ void Reclaimer::Restore(Lock* lock) {
     }
     if (!slot->live()) core_->pool.Move(entry.page, &Page::live, &Page::parked);
     core_->Insert(slot, t, entry);
+    // Others may have had it meanwhile.
+    slot->maybe_dirty = true;
+    slot->clean_rows = std::min(slot->clean_rows, entry.offset / core_->tensor(t).row_bytes);
     if (slot->live()) core_->UpdateReady(&core_->sequences[slot->sequence]);
   }
   Settle();
 }
 
-ReclaimableBytes CountReclaimable(const CacheCore& core, Reach reach) {
+ReclaimableBytes CountReclaimable(CacheCore* core, Reach reach) {
   ReclaimableBytes bytes;
-  for (const Slot& slot : core.slots) {
-    const bool waits = slot.fence != nullptr;
-    if (slot.live() && (reach == Reach::kParked || waits)) continue;
-    const uint64_t floor = FloorRows(core, slot, reach);
-    for (uint32_t t = 0; t < core.tensors(); ++t) {
-      const uint64_t from = floor * core.tensor(t).row_bytes;
-      const auto& entries = slot.maps[t].entries();
-      for (size_t i = slot.maps[t].FirstAfter(from); i < entries.size(); ++i) {
-        if (entries[i].offset < from) continue;
-        const Page& page = core.pool.page(entries[i].page);
-        if (slot.live()) {
-          if (slot.busy != Busy::kMapper && IsLastHold(page, true)) bytes.now += page.bytes;
-        } else if (page.state() == PageState::kParked) {
-          // A page that several parked slots map is counted once, by share.
-          const uint64_t share = page.bytes / page.parked;
-          if (waits) {
-            bytes.pending += share;
-          } else if (slot.busy == Busy::kNo) {
-            bytes.now += share;
-          }
-        }
+  // Pages that several slots map are counted once, and not as long as one of these must keep them.
+  const uint32_t kept = core->pool.NextMark();
+  const uint32_t pending = core->pool.NextMark();
+  const uint32_t counted = core->pool.NextMark();
+  auto mark = [&](const MapEntry& entry, PageState state, uint32_t with) {
+    Page& page = core->pool.mutable_page(entry.page);
+    if (page.state() != state || page.mark >= kept) return;
+    page.mark = with;
+    if (with == pending) bytes.pending += page.bytes;
+    if (with == counted) bytes.now += page.bytes;
+  };
+  for (const uint32_t with : {kept, pending, counted}) {
+    for (const Slot& slot : core->slots) {
+      if (slot.live()) continue;
+      const uint32_t as = slot.busy != Busy::kNo ? kept : slot.fence != nullptr ? pending : counted;
+      if (as != with) continue;
+      for (const TensorMap& map : slot.maps) {
+        for (const MapEntry& entry : map.entries()) mark(entry, PageState::kParked, with);
       }
     }
+    for (const Condemned& range : core->condemned) {
+      const uint32_t as = range.busy ? kept : Passed(range.fence) ? counted : pending;
+      if (as != with) continue;
+      for (const MapEntry& entry : range.entries) mark(entry, PageState::kCondemned, with);
+    }
   }
-  for (const Condemned& range : core.condemned) {
-    const bool passed = Passed(range.fence);
-    for (const MapEntry& entry : range.entries) {
-      const Page& page = core.pool.page(entry.page);
-      if (page.state() != PageState::kCondemned) continue;
-      (passed ? bytes.now : bytes.pending) += page.bytes / page.condemned;
+  if (reach == Reach::kParked) return bytes;
+  for (const Slot& slot : core->slots) {
+    if (!slot.live() || slot.fence != nullptr || slot.busy == Busy::kMapper) continue;
+    const uint64_t floor = FloorRows(*core, slot, reach);
+    for (uint32_t t = 0; t < core->tensors(); ++t) {
+      const uint64_t from = floor * core->tensor(t).row_bytes;
+      const auto& entries = slot.maps[t].entries();
+      for (size_t i = slot.maps[t].FirstAfter(from); i < entries.size(); ++i) {
+        const Page& page = core->pool.page(entries[i].page);
+        if (entries[i].offset >= from && IsLastHold(page, true)) bytes.now += page.bytes;
+      }
     }
   }
   return bytes;

@@ -51,6 +51,7 @@ class Reclaimer {
   uint64_t Cut(uint32_t slot, uint64_t floor_rows, uint64_t bytes,
                std::vector<std::pair<uint32_t, MapEntry>>* entries) const;
   void Claim(uint32_t slot);
+  bool IsRestorable(const Taken& taken) const;
 
   CacheCore* const core_;
   const EventThread thread_;
@@ -67,7 +68,7 @@ struct ReclaimableBytes {
   uint64_t now = 0;
   uint64_t pending = 0;
 };
-ReclaimableBytes CountReclaimable(const CacheCore& core, Reach reach);
+ReclaimableBytes CountReclaimable(CacheCore* core, Reach reach);
 
 // Unmaps condemned ranges whose fences have passed; *unmapped_bytes: how much.
 Status UnmapCondemned(CacheCore* core, Lock* lock, EventThread thread, Tally* tally,

@@ -171,20 +171,20 @@ Status Slide(CacheCore* core, vattn_sequence handle, uint32_t first_token,
     range.slot = sequence->slot;
     range.tensor = t;
     range.fence = fence;
-    TensorMap map;
     for (size_t i = 0; i < leaving; ++i) {
       core->MarkWritten(*slot, t, entries[i]);
       core->pool.Move(entries[i].page, &Page::live, &Page::condemned);
-      map.Insert(entries[i]);
+      range.entries.push_back(entries[i]);
       bytes += entries[i].bytes;
     }
     pages += static_cast<int64_t>(leaving);
-    range.entries = map.entries();
-    range.mappings = map.Mappings(core->port.limits().run_mapping);
-    core->live_mappings += range.mappings;
+    // Nothing is unmapped yet, so the budget is charged as before.
+    const uint64_t charged = core->live_mappings;
+    core->Erase(slot, t, 0, leaving);
+    range.mappings = charged - core->live_mappings;
+    core->live_mappings = charged;
     core->condemned.push_back(std::move(range));
     ++slot->condemned;
-    core->Erase(slot, t, 0, leaving);
   }
   if (pages == 0) return {};
   core->trace.Emit(VATTN_EVENT_CONDEMN, EventThread::kCaller, start,

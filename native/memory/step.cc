@@ -314,7 +314,7 @@ class StepCall {
     result_->outcome = VATTN_STEP_OUT_OF_MEMORY;
     result_->limit = limit;
     result_->needed_bytes = needed;
-    result_->pending_bytes = CountReclaimable(*core_, Reach::kParked).pending;
+    result_->pending_bytes = CountReclaimable(core_, Reach::kParked).pending;
     result_->evictable_bytes =
         core_->pool.bytes_in(PageState::kParked) + core_->pool.bytes_in(PageState::kRetained);
     core_->trace.Emit(VATTN_EVENT_OUT_OF_MEMORY, EventThread::kCaller, start_ns_, -1, needed,

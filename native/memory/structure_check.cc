@@ -95,7 +95,9 @@ Status CheckSequences(CacheCore* core) {
     }
     const uint32_t ready = sequence.ready;
     const uint32_t ahead_at = sequence.ahead_at;
+    sequence.wanted = ready;  // looks as far as that
     core->UpdateReady(&sequence);
+    sequence.wanted = 0;
     const uint32_t found = sequence.ready;
     sequence.ready = ready;
     sequence.ahead_at = ahead_at;

@@ -71,7 +71,7 @@ class TensorMap {
  private:
   // Mappings that begin with entry i, and the gap before it.
   uint64_t Cost(size_t i) const {
-    if (i == 0) return entries_[0].offset > 0 ? 2 : 1;
+    if (i == 0) return 1;
     const MapEntry& before = entries_[i - 1];
     if (before.end() != entries_[i].offset) return 2;
     return before.handle + before.bytes == entries_[i].handle ? 0 : 1;

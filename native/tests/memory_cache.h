@@ -32,9 +32,8 @@ inline vattn_contiguous_options MakeOptions(const OptionsInit& init = {}) {
   vattn_contiguous_options options;
   std::memset(&options, 0, sizeof(options));
   options.size = sizeof(options);
-  options.shape = {sizeof(vattn_cache_shape), init.layers,        init.kv_heads,
-                   init.head_dim,             init.value_head_dim, init.dtype,
-                   init.max_sequences,        init.max_length};
+  options.shape = {sizeof(vattn_cache_shape), init.layers, init.kv_heads,      init.head_dim,
+                   init.value_head_dim,       init.dtype,  init.max_sequences, init.max_length};
   options.device_type = VATTN_DEVICE_CPU;
   options.limit_bytes = init.limit_bytes;
   options.layout = init.layout;
