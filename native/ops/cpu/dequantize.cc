@@ -153,6 +153,45 @@ float FromFloat16(uint16_t bits) {
   return std::bit_cast<float>(sign | std::bit_cast<uint32_t>(scaled));
 }
 
+QuantizedGroup UnpackGroup(StorageType type, const void* row, int64_t index) {
+  const StorageLayout& layout = LayoutOf(type);
+  const int64_t group = index % (layout.block_elements / kSmallBlock);
+  const uint8_t* block = static_cast<const uint8_t*>(row) +
+                         index * kSmallBlock / layout.block_elements * layout.block_bytes;
+  QuantizedGroup result = {};
+  const auto nibbles = [&](const uint8_t* q) {
+    for (int i = 0; i < 16; ++i) {
+      result.q[i] = static_cast<int8_t>(q[i] & 15);
+      result.q[i + 16] = static_cast<int8_t>(q[i] >> 4);
+    }
+  };
+  result.scale = LoadHalf(block);
+  switch (type) {
+    case StorageType::kQ4_0:
+      result.offset = -8.0f * result.scale;
+      nibbles(block + 2);
+      return result;
+    case StorageType::kQ4_1:
+      result.offset = LoadHalf(block + 2);
+      nibbles(block + 4);
+      return result;
+    case StorageType::kQ4_K: {
+      // 17 significant bits at most: both products are exact.
+      const auto [scale, minimum] = UnpackScale(block + 4, static_cast<int>(group));
+      result.scale *= static_cast<float>(scale);
+      result.offset = -(LoadHalf(block + 2) * static_cast<float>(minimum));
+      const uint8_t* from = block + 16 + group / 2 * 32;
+      for (int i = 0; i < kSmallBlock; ++i) {
+        result.q[i] = static_cast<int8_t>(group % 2 == 0 ? from[i] & 15 : from[i] >> 4);
+      }
+      return result;
+    }
+    default:
+      for (int i = 0; i < kSmallBlock; ++i) result.q[i] = static_cast<int8_t>(block[2 + i]);
+      return result;
+  }
+}
+
 const StorageLayout& LayoutOf(StorageType type) { return kLayouts[static_cast<size_t>(type)]; }
 
 std::optional<StorageType> ParseStorageType(std::string_view name) {

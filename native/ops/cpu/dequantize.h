@@ -47,6 +47,16 @@ inline size_t StoredBytes(StorageType type, int64_t elements) {
 // Writes `elements` floats. `from` holds StoredBytes(type, elements) bytes, of any alignment.
 void Dequantize(StorageType type, const void* from, int64_t elements, float* to);
 
+// 32 neighbouring elements of a row whose values are scale * q + offset, exactly as Dequantize
+// gives them when computed as one fused multiplication and addition.
+struct QuantizedGroup {
+  float scale;
+  float offset;  // 0 for Q8_0
+  int8_t q[32];  // 0..15, or -128..127 for Q8_0
+};
+// Group `index` of a stored row of Q4_0, Q4_1, Q4_K or Q8_0.
+QuantizedGroup UnpackGroup(StorageType type, const void* row, int64_t index);
+
 // IEEE half precision as a float, exactly; NaN and Infinity included.
 float FromFloat16(uint16_t bits);
 

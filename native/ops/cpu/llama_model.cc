@@ -183,6 +183,12 @@ Status LlamaModel::LoadMatrix(const WeightSource& source) {
   const bool packed = !embedding || config_.tied_embeddings;
   const MatrixTarget target = packed ? MatrixFor(source.role, source.layer) : MatrixTarget{};
 
+  const bool compact = packed && target.matrix->compact().Supports(source.type, target.first, rows);
+  if (compact) {
+    const std::lock_guard lock(mutex_);
+    Account(target.matrix->compact().Reserve(source.type, target.first, rows));
+  }
+
   // A block of outputs at a time, so that what is packed stays in the cache.
   AlignedBuffer<std::byte> stored(embedding ? 0 : kBlockOutputs * row_bytes);
   AlignedBuffer<float> floats(packed ? static_cast<size_t>(kBlockOutputs * width) : 0);
@@ -194,6 +200,7 @@ Status LlamaModel::LoadMatrix(const WeightSource& source) {
     if (!packed) continue;
     Dequantize(source.type, bytes, count * width, floats.data());
     target.matrix->Pack(target.first + row, count, floats.data());
+    if (compact) target.matrix->compact().Pack(source.type, target.first + row, count, bytes);
   }
   return {};
 }

@@ -57,7 +57,8 @@ MatmulPath Matmul::Choose(const WeightMatrix& sample) {
   };
   onednn_.Run(sample, activations.data(), kSampleRows, expected.data());
 
-  if (amx) {
+  // Worth it where oneDNN waits for memory: with AMX, or where RowMatmul has less to read.
+  if (amx || sample.compact().complete()) {
     RunRows(sample, activations.data(), 3, found.data());
     bool equal = same(3) && onednn_.Prepare(kFewRows + 1);
     if (equal) {
@@ -74,17 +75,18 @@ MatmulPath Matmul::Choose(const WeightMatrix& sample) {
   return MatmulPath::kOneDnn;
 }
 
+bool Matmul::UsesRows(int64_t rows) const {
+  return path_ == MatmulPath::kRows || (path_ == MatmulPath::kOneDnnAndRows && rows <= kFewRows);
+}
+
 void Matmul::Prepare(int64_t rows) {
-  if (path_ == MatmulPath::kRows || (path_ == MatmulPath::kOneDnnAndRows && rows <= kFewRows)) {
-    return;
-  }
-  onednn_.Prepare(rows);
+  if (!UsesRows(rows)) onednn_.Prepare(rows);
 }
 
 void Matmul::Run(const WeightMatrix& weights, const void* activations, int64_t rows,
                  float* output) {
   if (rows <= 0) return;
-  if (path_ == MatmulPath::kRows || (path_ == MatmulPath::kOneDnnAndRows && rows <= kFewRows)) {
+  if (UsesRows(rows)) {
     RunRows(weights, activations, rows, output);
   } else {
     onednn_.Run(weights, activations, rows, output);
@@ -101,6 +103,7 @@ void Matmul::RunRows(const WeightMatrix& weights, const void* activations, int64
     for (int64_t row = 0; row < rows; row += kRowMatmulRows) {
       RowMatmul({
           .weights = &weights,
+          .compact = weights.compact().complete(),
           .activations = static_cast<const std::byte*>(activations) + row * row_bytes,
           .rows = std::min(kRowMatmulRows, rows - row),
           .output = output + row * weights.outputs(),

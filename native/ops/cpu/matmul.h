@@ -48,6 +48,7 @@ class Matmul {
 
  private:
   MatmulPath Choose(const WeightMatrix& sample);
+  bool UsesRows(int64_t rows) const;
   void RunRows(const WeightMatrix& weights, const void* activations, int64_t rows, float* output);
 
   const Team& team_;

@@ -134,44 +134,157 @@ HWY_INLINE void AddFloat32(const float* HWY_RESTRICT weights, const float* HWY_R
   });
 }
 
-template <int kRows, typename T>
-HWY_INLINE void AddGroup(const T* weights, const float* activations, int64_t stride, float* sums) {
-  if constexpr (sizeof(T) == 2) {
-    AddBfloat16<kRows>(weights, activations, stride, sums);
-  } else {
-    AddFloat32<kRows>(weights, activations, stride, sums);
+// AddBfloat16 of weights that were expanded to float32: `weights` [32, kBlockOutputs].
+template <int kRows>
+HWY_INLINE void AddExpanded(const float* HWY_RESTRICT weights,
+                            const float* HWY_RESTRICT activations, int64_t stride,
+                            float* HWY_RESTRICT sums) {
+  const DF d;
+  VF even[kRows * kTileVectors];
+  VF odd[kRows * kTileVectors];
+  Unroll<kRows * kTileVectors>(VATTN_UNROLL(i) { even[i] = odd[i] = hn::Zero(d); });
+  for (int64_t k = 0; k < kCompactInputs; k += 2) {
+    const float* line = weights + k * kBlockOutputs;
+    VF first[kTileVectors];
+    VF second[kTileVectors];
+    Unroll<kTileVectors>(VATTN_UNROLL(v) {
+      first[v] = hn::Load(d, line + v * kLanes);
+      second[v] = hn::Load(d, line + kBlockOutputs + v * kLanes);
+    });
+    Unroll<kRows>(VATTN_UNROLL(r) {
+      const VF a = hn::Set(d, activations[r * stride + k]);
+      const VF b = hn::Set(d, activations[r * stride + k + 1]);
+      Unroll<kTileVectors>(VATTN_UNROLL(v) {
+        constexpr size_t i = decltype(r)::value * kTileVectors + decltype(v)::value;
+        even[i] = hn::MulAdd(a, first[v], even[i]);
+        odd[i] = hn::MulAdd(b, second[v], odd[i]);
+      });
+    });
   }
+  Unroll<kRows>(VATTN_UNROLL(r) {
+    Unroll<kTileVectors>(VATTN_UNROLL(v) {
+      constexpr size_t i = decltype(r)::value * kTileVectors + decltype(v)::value;
+      float* sum = sums + r * kBlockOutputs + v * kLanes;
+      hn::Store(hn::Add(hn::Load(d, sum), hn::Add(even[i], odd[i])), d, sum);
+    });
+  });
 }
 
-// All rows, in tiles of at most kTileRows.
-template <typename T>
-HWY_INLINE void AddRows(const T* weights, const float* activations, int64_t stride, int64_t rows,
-                        float* sums) {
+// What a group of weights is read from: tells AddRows its kernel.
+struct StreamBfloat16 {
+  using Element = uint16_t;
+  template <int kRows>
+  static HWY_INLINE void Add(const Element* weights, const float* a, int64_t stride, float* sums) {
+    AddBfloat16<kRows>(weights, a, stride, sums);
+  }
+};
+struct StreamFloat32 {
+  using Element = float;
+  template <int kRows>
+  static HWY_INLINE void Add(const Element* weights, const float* a, int64_t stride, float* sums) {
+    AddFloat32<kRows>(weights, a, stride, sums);
+  }
+};
+// Expanded ones lie in the cache; both precisions come in groups of 32.
+struct ExpandedBfloat16 {
+  using Element = float;
+  template <int kRows>
+  static HWY_INLINE void Add(const Element* weights, const float* a, int64_t stride, float* sums) {
+    AddExpanded<kRows>(weights, a, stride, sums);
+  }
+};
+struct ExpandedFloat32 {
+  using Element = float;
+  template <int kRows>
+  static HWY_INLINE void Add(const Element* weights, const float* a, int64_t stride, float* sums) {
+    AddFloat32<kRows>(weights, a, stride, sums);
+    constexpr int64_t kHalf = kGroupInputs<float>;
+    AddFloat32<kRows>(weights + kHalf * kBlockOutputs, a + kHalf, stride, sums);
+  }
+};
+
+// All rows, in tiles of at most kTileRows. `prefetch(part, parts)` is called before each tile.
+template <class Source, class Prefetch>
+HWY_INLINE void AddRows(const typename Source::Element* weights, const float* activations,
+                        int64_t stride, int64_t rows, float* sums, const Prefetch& prefetch) {
   // 8 rows are two tiles of 4 and not 6 and 2: loading weights is paid per tile.
   const int64_t tiles = (rows + kTileRows - 1) / kTileRows;
   for (int64_t t = 0; t < tiles; ++t) {
     const int64_t first = rows * t / tiles;
     const float* a = activations + first * stride;
     float* to = sums + first * kBlockOutputs;
-    PrefetchShare(weights, t, tiles);
+    prefetch(t, tiles);
     switch (rows * (t + 1) / tiles - first) {
       case 1:
-        AddGroup<1>(weights, a, stride, to);
+        Source::template Add<1>(weights, a, stride, to);
         break;
       case 2:
-        AddGroup<2>(weights, a, stride, to);
+        Source::template Add<2>(weights, a, stride, to);
         break;
       case 3:
-        AddGroup<3>(weights, a, stride, to);
+        Source::template Add<3>(weights, a, stride, to);
         break;
       case 4:
-        AddGroup<4>(weights, a, stride, to);
+        Source::template Add<4>(weights, a, stride, to);
         break;
       case 5:
-        AddGroup<5>(weights, a, stride, to);
+        Source::template Add<5>(weights, a, stride, to);
         break;
       default:
-        AddGroup<kTileRows>(weights, a, stride, to);
+        Source::template Add<kTileRows>(weights, a, stride, to);
+    }
+  }
+}
+
+// Rounds to 8 significant bits as RoundWeight does.
+HWY_INLINE VF RoundVector(VF value) {
+  const DF d;
+  const VF scaled = hn::Mul(value, hn::Set(d, 65537.0f));
+  return hn::Sub(scaled, hn::Sub(scaled, value));
+}
+
+// Expands outputs [first, last) of a group of 4-bit weights to `to` [32, kBlockOutputs].
+template <bool kRound>
+HWY_INLINE void Expand4(const std::byte* HWY_RESTRICT group, int64_t first, int64_t last,
+                        float* HWY_RESTRICT to) {
+  const DF d;
+  const DU32 du;
+  const auto* scales = reinterpret_cast<const float*>(group);
+  const auto* words = reinterpret_cast<const uint32_t*>(scales + 2 * kBlockOutputs);
+  const auto nibble = hn::Set(du, 15u);
+  for (int64_t o = first; o < last; o += kLanes) {
+    const VF scale = hn::Load(d, scales + o);
+    const VF offset = hn::Load(d, scales + kBlockOutputs + o);
+    for (int64_t w = 0; w < 4; ++w) {
+      const auto word = hn::Load(du, words + w * kBlockOutputs + o);
+      Unroll<8>(VATTN_UNROLL(i) {
+        const auto q = hn::And(hn::ShiftRight<4 * decltype(i)::value>(word), nibble);
+        const VF value =
+            hn::MulAdd(hn::ConvertTo(d, hn::BitCast(hn::RebindToSigned<DF>(), q)), scale, offset);
+        hn::Store(kRound ? RoundVector(value) : value, d, to + (8 * w + i) * kBlockOutputs + o);
+      });
+    }
+  }
+}
+
+// The same for 8 bits.
+template <bool kRound>
+HWY_INLINE void Expand8(const std::byte* HWY_RESTRICT group, int64_t first, int64_t last,
+                        float* HWY_RESTRICT to) {
+  const DF d;
+  const hn::RebindToSigned<DF> di;
+  const auto* scales = reinterpret_cast<const float*>(group);
+  const auto* words = reinterpret_cast<const int32_t*>(scales + kBlockOutputs);
+  for (int64_t o = first; o < last; o += kLanes) {
+    const VF scale = hn::Load(d, scales + o);
+    for (int64_t w = 0; w < 8; ++w) {
+      const auto word = hn::Load(di, words + w * kBlockOutputs + o);
+      Unroll<4>(VATTN_UNROLL(i) {
+        constexpr int kUp = 24 - 8 * static_cast<int>(decltype(i)::value);
+        const auto q = hn::ShiftRight<24>(hn::ShiftLeft<kUp>(word));
+        const VF value = hn::Mul(hn::ConvertTo(d, q), scale);
+        hn::Store(kRound ? RoundVector(value) : value, d, to + (4 * w + i) * kBlockOutputs + o);
+      });
     }
   }
 }
@@ -188,20 +301,73 @@ void Widen(const uint16_t* HWY_RESTRICT from, int64_t count, float* HWY_RESTRICT
   for (; i < count; ++i) to[i] = hwy::F32FromBF16(hwy::BitCastScalar<hwy::bfloat16_t>(from[i]));
 }
 
-template <typename T>
-void Multiply(const RowMatmulArgs& args) {
+// What a call works with: activations as floats, sums of one block, an expanded group.
+struct Workspace {
+  float* activations;  // [rows, padded]
+  float* sums;         // [rows, kBlockOutputs]
+  float* expanded;     // [kCompactInputs, kBlockOutputs]
+};
+
+// Sums of outputs [first, last) of a block, straight from the matrix.
+template <class Source>
+HWY_INLINE void AddBlock(const RowMatmulArgs& args, int64_t block, int64_t first, int64_t last,
+                         const Workspace& space) {
+  using T = typename Source::Element;
+  const int64_t padded = args.weights->padded_inputs();
+  const T* from = static_cast<const T*>(args.weights->data()) + block * padded * kBlockOutputs;
+  constexpr int64_t kGroup = kGroupInputs<T> * kBlockOutputs;  // elements
+  for (int64_t k = 0; k < padded; k += kGroupInputs<T>, from += kGroup) {
+    for (int64_t output = first; output < last; output += kTileOutputs) {
+      // A bf16 line holds pairs, so an output is two elements from the next one.
+      const T* column = from + output * static_cast<int64_t>(sizeof(float) / sizeof(T));
+      AddRows<Source>(column, space.activations + k, padded, args.rows, space.sums + output,
+                      [&](int64_t part, int64_t parts)
+                          HWY_ATTR { PrefetchShare(column, part, parts); });
+    }
+  }
+}
+
+// The same from the compact form.
+template <class Source, bool kRound>
+HWY_INLINE void AddCompactBlock(const RowMatmulArgs& args, int64_t block, int64_t first,
+                                int64_t last, const Workspace& space) {
+  const CompactMatrix& compact = args.weights->compact();
+  const int64_t padded = args.weights->padded_inputs();
+  const int bits = compact.bits(block);
+  const size_t bytes = CompactMatrix::GroupBytes(bits);
+  const std::byte* group = compact.data(block);
+  for (int64_t k = 0; k < padded; k += kCompactInputs, group += bytes) {
+    // Three groups ahead; groups are small, and expanding one takes as long as memory needs.
+    for (size_t byte = 0; byte < bytes; byte += 64) hwy::Prefetch(group + 3 * bytes + byte);
+    if (bits == 4) {
+      Expand4<kRound>(group, first, last, space.expanded);
+    } else {
+      Expand8<kRound>(group, first, last, space.expanded);
+    }
+    for (int64_t output = first; output < last; output += kTileOutputs) {
+      AddRows<Source>(space.expanded + output, space.activations + k, padded, args.rows,
+                      space.sums + output, [](int64_t, int64_t) HWY_ATTR {});
+    }
+  }
+}
+
+template <class Precise, class Expanded>
+HWY_INLINE void Multiply(const RowMatmulArgs& args) {
+  using T = typename Precise::Element;
+  constexpr bool kRound = sizeof(T) == 2;
   const WeightMatrix& weights = *args.weights;
   const int64_t inputs = weights.inputs();
   const int64_t padded = weights.padded_inputs();
   const int64_t outputs = weights.outputs();
-  constexpr int64_t kGroup = kGroupInputs<T> * kBlockOutputs;  // elements
 
-  float* activations = args.scratch;                     // [rows, padded]
-  float* sums = args.scratch + kRowMatmulRows * padded;  // [rows, kBlockOutputs]
+  Workspace space;
+  space.expanded = args.scratch;
+  space.sums = space.expanded + kCompactInputs * kBlockOutputs;
+  space.activations = space.sums + kRowMatmulRows * kBlockOutputs;
   for (int64_t r = 0; r < args.rows; ++r) {
     const T* from = static_cast<const T*>(args.activations) + r * inputs;
-    float* to = activations + r * padded;
-    if constexpr (sizeof(T) == 2) {
+    float* to = space.activations + r * padded;
+    if constexpr (kRound) {
       Widen(from, inputs, to);
     } else {
       std::copy(from, from + inputs, to);
@@ -216,28 +382,27 @@ void Multiply(const RowMatmulArgs& args) {
     const int64_t end = std::min(args.last_unit, (block + 1) * kUnits);
     const int64_t first = (unit - block * kUnits) * kRowMatmulUnit;
     const int64_t last = (end - block * kUnits) * kRowMatmulUnit;
-    const T* from = static_cast<const T*>(weights.data()) + block * padded * kBlockOutputs;
-    std::fill(sums, sums + args.rows * kBlockOutputs, 0.0f);
-    for (int64_t k = 0; k < padded; k += kGroupInputs<T>, from += kGroup) {
-      for (int64_t output = first; output < last; output += kTileOutputs) {
-        // A bf16 line holds pairs, so an output is two elements from the next one.
-        const T* column = from + output * static_cast<int64_t>(sizeof(float) / sizeof(T));
-        AddRows(column, activations + k, padded, args.rows, sums + output);
-      }
+    std::fill(space.sums, space.sums + args.rows * kBlockOutputs, 0.0f);
+    if (args.compact) {
+      AddCompactBlock<Expanded, kRound>(args, block, first, last, space);
+    } else {
+      AddBlock<Precise>(args, block, first, last, space);
     }
     const int64_t valid = std::min(last, outputs - block * kBlockOutputs);
     for (int64_t r = 0; r < args.rows; ++r) {
       float* to = args.output + r * outputs + block * kBlockOutputs;
       for (int64_t output = first; output < valid; ++output) {
-        to[output] = sums[r * kBlockOutputs + output];
+        to[output] = space.sums[r * kBlockOutputs + output];
       }
     }
     unit = end;
   }
 }
 
-void MultiplyBfloat16(const RowMatmulArgs& args) { Multiply<uint16_t>(args); }
-void MultiplyFloat32(const RowMatmulArgs& args) { Multiply<float>(args); }
+void MultiplyBfloat16(const RowMatmulArgs& args) {
+  Multiply<StreamBfloat16, ExpandedBfloat16>(args);
+}
+void MultiplyFloat32(const RowMatmulArgs& args) { Multiply<StreamFloat32, ExpandedFloat32>(args); }
 
 }  // namespace HWY_NAMESPACE
 }  // namespace vattention::ops

@@ -1,4 +1,6 @@
-// Products of a few rows with a weight matrix, as fast as memory delivers the weights.
+// Products of a few rows with a weight matrix, as fast as memory delivers the weights: from the
+// matrix itself, or from its compact form (compact_matrix.h), a third of the size, with the same
+// bits.
 //
 // oneDNN's AMX kernels reach less than half of the memory bandwidth when there are only a few rows,
 // and its kernels for CPUs without AVX-512 give a row other bits in another batch. This kernel does
@@ -14,6 +16,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "ops/cpu/compact_matrix.h"
 #include "ops/cpu/weight_matrix.h"
 
 namespace vattention::ops {
@@ -29,11 +32,13 @@ inline constexpr int64_t kRowMatmulUnit = 32;
 inline size_t RowMatmulScratch(int64_t inputs) {
   const int64_t group = GroupInputs(Precision::kBfloat16);  // the larger one
   const int64_t padded = (inputs + group - 1) / group * group;
-  return static_cast<size_t>(kRowMatmulRows * (padded + kBlockOutputs));
+  const int64_t expanded = kCompactInputs * kBlockOutputs;
+  return static_cast<size_t>(kRowMatmulRows * (padded + kBlockOutputs) + expanded);
 }
 
 struct RowMatmulArgs {
   const WeightMatrix* weights;
+  bool compact = false;     // read weights->compact(), which must be complete
   const void* activations;  // [rows, inputs] of the weights' precision
   int64_t rows;             // 1..kRowMatmulRows
   float* output;            // [rows, outputs]

@@ -17,6 +17,7 @@
 #include <cstdint>
 
 #include "ops/cpu/aligned_buffer.h"
+#include "ops/cpu/compact_matrix.h"
 
 namespace vattention::ops {
 
@@ -36,8 +37,12 @@ class WeightMatrix {
   WeightMatrix(int64_t outputs, int64_t inputs, Precision precision);
 
   // Packs `count` rows of the plain matrix [outputs, inputs], beginning with row `first`. Several
-  // threads may pack disjoint rows at a time. bf16 rounds to nearest, ties to even.
+  // threads may pack disjoint rows at a time. bf16 rounds with RoundWeight.
   void Pack(int64_t first, int64_t count, const float* rows /* [count, inputs] */);
+
+  // The same weights in few bits, where the file has them so; complete() says whether.
+  CompactMatrix& compact() { return compact_; }
+  const CompactMatrix& compact() const { return compact_; }
 
   int64_t outputs() const { return outputs_; }
   int64_t inputs() const { return inputs_; }
@@ -56,6 +61,7 @@ class WeightMatrix {
   int64_t inputs_ = 0;
   Precision precision_ = Precision::kFloat32;
   AlignedBuffer<std::byte> data_;
+  CompactMatrix compact_;
 };
 
 }  // namespace vattention::ops
