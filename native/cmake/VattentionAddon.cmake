@@ -23,7 +23,10 @@ function(vattention_add_addon name)
     LIBRARY_OUTPUT_DIRECTORY "${CMAKE_CURRENT_SOURCE_DIR}"
     INSTALL_RPATH "$ORIGIN" BUILD_WITH_INSTALL_RPATH ON)
   target_compile_definitions(addon PRIVATE
-    NAPI_VERSION=8 NODE_ADDON_API_CPP_EXCEPTIONS_ALL "VATTN_PACKAGE_VERSION=\"${version}\"")
+    NAPI_VERSION=8 NODE_ADDON_API_CPP_EXCEPTIONS_ALL
+    # A worker that is terminated cannot be told of errors any more; that must not end the process.
+    NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS
+    "VATTN_PACKAGE_VERSION=\"${version}\"")
   target_include_directories(addon SYSTEM PRIVATE ${CMAKE_JS_INC})
   target_link_libraries(addon PRIVATE
     ${CMAKE_JS_LIB} vattention_include vattention_warnings Threads::Threads ${arg_LIBRARIES})
