@@ -24,7 +24,7 @@ describeCache('a paged cache in JavaScript', () => ({
 
 describeBackend('a backend in JavaScript', () => ({
   // Plain loops: long contexts are for backends that are made for them.
-  backend: new NaiveBackend(memory, undefined, { maxLength: 1000 }),
+  backend: new NaiveBackend(memory, undefined, { maxLength: 600 }),
   create: () => new NaiveBackend(memory),
   caches: {
     contiguous: (options) => new JsContiguousCache(options, memory),

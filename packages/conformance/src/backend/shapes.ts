@@ -16,48 +16,28 @@ import { passCase, smallBatch, type Lengths } from './pass-case.ts'
 
 const group = 'shapes'
 
-/** Pairs of FlashAttention's and vLLM's suites. */
-const pairs: readonly Lengths[] = [
-  ...([
-    [1, 1],
-    [1, 7],
-    [1, 128],
-    [1, 213],
-    [1, 312],
-    [1, 339],
-    [1, 1328],
-    [1, 7812],
-  ] as const),
-  ...([
-    [3, 16],
-    [5, 5],
-    [5, 18],
-    [3, 799],
-    [3, 1024],
-    [64, 256],
-    [64, 800],
-    [64, 2048],
-  ] as const),
-  ...([
-    [108, 256],
-    [113, 203],
-    [113, 211],
-    [128, 128],
-    [128, 217],
-    [129, 463],
-  ] as const),
-  ...([
-    [134, 5131],
-    [256, 512],
-    [1023, 1024],
-    [1024, 1024],
-    [2048, 2048],
-    [2345, 2345],
-  ] as const),
+/** Pairs of FlashAttention's and vLLM's suites: for a query length, KV lengths. */
+const kvLengths: readonly (readonly [query: number, kv: readonly number[]])[] = [
+  [1, [1, 7, 128, 213, 312, 339, 1328, 7812]],
+  [3, [16, 799, 1024]],
+  [5, [5, 18]],
+  [64, [256, 800, 2048]],
+  [108, [256]],
+  [113, [203, 211]],
+  [128, [128, 217]],
+  [129, [463]],
+  [134, [5131]],
+  [256, [512]],
+  [1023, [1024]],
+  [1024, [1024]],
+  [2048, [2048]],
+  [2345, [2345]],
 ]
+const pairs = kvLengths.flatMap(([query, kv]) => kv.map((length): Lengths => [query, length]))
 
 /** Pairs with a context so long that one KV head has to do. */
 const longPairs: readonly Lengths[] = [
+  [7939, 8190],
   [16, 20000],
   [1, 131072],
   [16, 131072],
