@@ -26,7 +26,7 @@ export interface EngineLimits {
   readonly maxBatchTokens?: number
   /** Most tokens of prompt and answer. Defaults to the lesser of the cache's and the model's. */
   readonly maxLength?: number
-  /** Most requests that wait; `generate` throws beyond. Defaults to no limit. */
+  /** Most requests beyond the `maxSequences` that may run; `generate` throws beyond. Defaults to no limit. */
   readonly maxWaiting?: number
   /** Whether prompts share the beginnings that are in the cache. Defaults to `true`. */
   readonly prefixCaching?: boolean

@@ -157,9 +157,8 @@ export class Engine implements AsyncDisposable {
     if (this.#state !== 'serving') throw errors.disposed('The engine')
     checkGenerateOptions(options, this.#vocabularySize, this.#tokenizer !== undefined)
     if (!options.tokens && !this.#tokenizer) throw engineErrors.noTokenizer(this.#name)
-    if (this.#waiting() >= this.#limits.maxWaiting) {
-      throw engineErrors.queueFull(this.#limits.maxWaiting)
-    }
+    const { maxSequences, maxWaiting } = this.#limits
+    if (this.#live.size >= maxSequences + maxWaiting) throw engineErrors.queueFull(maxWaiting)
     const order = this.#order++
     const request = new ActiveRequest({
       id: options.id ?? String(order),

@@ -67,7 +67,7 @@ describe('errors of one request', () => {
     expect((await engine.generate({ tokens, maxTokens: 10 }).result).tokens).toHaveLength(10)
   })
 
-  it('refuses more than maxWaiting', async () => {
+  it('refuses more than maxWaiting beyond those that may run', async () => {
     const { engine } = recordEngine({ maxSequences: 1, maxWaiting: 2 })
     const first = engine.generate({ tokens: randomPrompt(1, 20), maxTokens: 30 })
     await first[Symbol.asyncIterator]().next()
