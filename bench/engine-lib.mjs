@@ -2,7 +2,7 @@
 // installed on demand beside the other downloads and never a dependency.
 import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { cpus, release, totalmem } from 'node:os'
+import { cpus, loadavg, release, totalmem } from 'node:os'
 import { basename, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 
@@ -80,6 +80,8 @@ export function environment() {
       cores: cpus().length,
       isa,
       memoryBytes: totalmem(),
+      // What else runs: a result at a load above its own threads says little.
+      loadAverage: loadavg(),
       system: `${process.platform} ${release()}`,
     },
     versions: { commit, node: process.version, nodeLlamaCpp: llamaVersion },
