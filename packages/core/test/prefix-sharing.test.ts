@@ -122,10 +122,12 @@ describe('a published prefix', () => {
 
   it('is adopted in place when its slot is still parked, without a driver call', () => {
     using cache = makeCache()
-    cache.free(serve(cache, prompt(1000), 5))
-    const { sequence } = cache.allocate({ prefix: prompt(960) })!
-    expect(stepTo(cache, sequence, 960)).toEqual({ status: 'ok', mappedBytes: 0, driverCalls: 0 })
-    expect(hasRows(cache, sequence, 0, 944, 5)).toBe(true)
+    cache.free(serve(cache, prompt(992), 5))
+    const { sequence, sharedLength } = cache.allocate({ prefix: prompt(1000) })!
+    expect(sharedLength).toBe(992)
+    expect(stepTo(cache, sequence, 1000)).toEqual({ status: 'ok', mappedBytes: 0, driverCalls: 0 })
+    expect(hasRows(cache, sequence, 0, 992, 5)).toBe(true)
+    expect(isZero(cache, sequence, 992, 1000)).toBe(true)
     expect(cache.stats().adoptions).toBe(1)
   })
 
