@@ -76,6 +76,17 @@ await runMain(async () => {
   const targets = ['build', 'build:native', 'typecheck', 'test', 'test:native']
   const status = runNx(['run-many', '-t', ...targets], env)
 
+  // Tests that were ended before they could report have not passed.
+  for (const project of projects()) {
+    const manifest = join(root, project, 'package.json')
+    const scripts = existsSync(manifest) ? JSON.parse(readFileSync(manifest, 'utf8')).scripts : {}
+    const wanted = { test: 'vitest', 'test:native': 'native' }
+    for (const [script, report] of Object.entries(wanted)) {
+      if (!scripts?.[script]) continue
+      const file = join(root, project, 'reports', `${report}.json`)
+      if (!existsSync(file)) check(`${project} ${script} left no report`, false)
+    }
+  }
   const { passed, failed } = count(reports)
   // A target that failed without a failing test (a build, a type error) is a failure too.
   const failures = checksFailed + (failed || Number(status !== 0))
