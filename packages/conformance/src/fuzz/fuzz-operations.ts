@@ -181,17 +181,18 @@ function publish(world: FuzzWorld): Done | undefined {
 }
 
 function truncate(world: FuzzWorld): Done | undefined {
-  const sequence = world.pick(({ stepped, firstKept, backed }) => stepped && backed >= firstKept)
+  const sequence = world.pick()
   if (!sequence) return undefined
-  const { handle, firstKept, backed, tokens } = sequence
-  const length = firstKept + world.random.integer(backed - firstKept + 1)
-  world.haunt(sequence, Math.min(length, tokens.length), tokens.length)
+  const { handle, firstKept, backed, tokens, stepped } = sequence
+  const from = Math.max(backed, tokens.length)
+  const length = firstKept + world.random.integer(from - firstKept + 1)
+  if (stepped) world.haunt(sequence, Math.min(length, tokens.length), tokens.length)
   const after = world.maybeFence()
   world.cache.truncate(handle, length, after)
   after?.[Symbol.dispose]()
   sequence.truncate(length)
   sequence.plain = false
-  return { what: `truncate ${handle} from ${backed} to ${length}`, touched: [handle] }
+  return { what: `truncate ${handle} from ${from} to ${length}`, touched: [handle] }
 }
 
 function slide(world: FuzzWorld): Done | undefined {
@@ -250,8 +251,8 @@ async function misuse(world: FuzzWorld): Promise<Done | undefined> {
     calls.push(
       ['step twice', step([handle, handle], [least, least]), beyond],
       ['step too far', step([handle], [cache.shape.maxLength + 1]), beyond],
-      ['fork too far', () => cache.fork(handle, backed + 1), beyond],
-      ['truncate too far', () => cache.truncate(handle, backed + 1), beyond],
+      ['fork too far', () => cache.fork(handle, least + 1), beyond],
+      ['truncate too far', () => cache.truncate(handle, least + 1), beyond],
       ['publish too far', () => cache.publish(handle, new Uint32Array(backed + 1)), beyond],
     )
     if (least > 0) calls.push(['step back', step([handle], [least - 1]), beyond])

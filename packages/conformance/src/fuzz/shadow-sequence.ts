@@ -53,7 +53,9 @@ export class ShadowSequence {
 
   /** Forgets tokens from `length` on; their rows may show what they held. */
   truncate(length: number): void {
-    for (let i = length; i < this.hashes.length; i++) this.#remember(i, this.hashes[i]!)
+    for (let i = length; this.stepped && i < this.hashes.length; i++) {
+      this.#remember(i, this.hashes[i]!)
+    }
     this.tokens.length = Math.min(this.tokens.length, length)
     this.hashes.length = this.tokens.length
     this.backed = Math.min(this.backed, length)
