@@ -2,6 +2,7 @@
 // operation, reports; nothing else.
 #include "vattention/contiguous_cache.h"
 
+#include <cstddef>
 #include <cstring>
 #include <memory>
 
@@ -149,7 +150,9 @@ vattn_status ReadStats(vattn_cache* cache, vattn_cache_stats* stats, vattn_error
   return Guard(error, [&]() -> Status {
     if (stats == nullptr) return Missing("statistics to fill");
     vattn_cache_stats filled;
-    if (Status status = Stats(CoreOf(cache), &filled); !status.ok()) return status;
+    // Whoever asks for the totals only gets them at no cost.
+    const bool with_use = stats->size > offsetof(vattn_cache_stats, mapped_bytes);
+    if (Status status = Stats(CoreOf(cache), with_use, &filled); !status.ok()) return status;
     WriteSized(filled, stats);
     return {};
   });

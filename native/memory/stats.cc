@@ -52,12 +52,12 @@ MappedUse MeasureMapped(CacheCore* core) {
 
 }  // namespace
 
-Status Stats(CacheCore* core, vattn_cache_stats* stats) {
+Status Stats(CacheCore* core, bool with_use, vattn_cache_stats* stats) {
   std::memset(stats, 0, sizeof(*stats));
   stats->size = sizeof(*stats);
   Lock lock(core->mutex);
   if (Status status = core->CheckOpen(); !status.ok()) return status;
-  const MappedUse use = MeasureMapped(core);
+  const MappedUse use = with_use ? MeasureMapped(core) : MappedUse{};
   const PagePool& pool = core->pool;
   stats->live_sequences = core->handles.live_count();
   stats->reserved_bytes = core->layout.reserved_bytes;

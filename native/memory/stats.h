@@ -6,8 +6,9 @@
 
 namespace vattention::memory {
 
-// See vattn_cache_stats. Walks the pages of live sequences under the lock.
-Status Stats(CacheCore* core, vattn_cache_stats* stats);
+// See vattn_cache_stats. `with_use`: also what mapped bytes are used for, which walks the pages of
+// live sequences under the lock; without, those fields are 0.
+Status Stats(CacheCore* core, bool with_use, vattn_cache_stats* stats);
 
 }  // namespace vattention::memory
 
