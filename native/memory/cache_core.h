@@ -149,6 +149,25 @@ struct CacheCore {
   struct Recharge;  // keeps live_mappings right around a change of one map
 };
 
+// While it lives the mapper rests, so that nobody else takes memory or gives it back. Made and
+// ended with the lock, which is released while a piece of the mapper's work comes to its end.
+class MapperHold {
+ public:
+  MapperHold(CacheCore* core, Lock* lock) : core_(core) {
+    ++core_->mapper_holds_off;
+    core_->changed.wait(*lock, [this] { return !core_->mapper_working; });
+  }
+  ~MapperHold() {
+    --core_->mapper_holds_off;
+    core_->WakeMapper();
+  }
+  MapperHold(const MapperHold&) = delete;
+  MapperHold& operator=(const MapperHold&) = delete;
+
+ private:
+  CacheCore* const core_;
+};
+
 }  // namespace vattention::memory
 
 #endif  // VATTENTION_NATIVE_MEMORY_CACHE_CORE_H_

@@ -43,9 +43,9 @@ Growth::Outcome Growth::Run() {
     UndoMappings();
   }
   GivePagesBack();
-  reclaimer_.Restore(lock_);
   core_->mapping_promises -= promised_mappings_;
   promised_mappings_ = 0;
+  reclaimer_.Restore(lock_, left_mapped_);
   if (error_.ok()) return Outcome::kOutOfMemory;
   // The system refused another mapping: the one driver error that says "full" while mapping.
   if (error_.code() == VATTN_OUT_OF_MEMORY) return OutOfMemory(VATTN_LIMIT_MAPPINGS, 0);
@@ -96,6 +96,12 @@ Status Growth::TakeDisplaced() {
     std::vector<std::pair<uint32_t, MapEntry>> entries;
     for (const Displaced& displaced : plan.displaced) {
       entries.emplace_back(displaced.tensor, displaced.entry);
+    }
+    // A caller makes up for the mappings that holes take (Reclaimer::Restore); the mapper must not
+    // exceed the budget even for a moment, as callers count on it meanwhile.
+    if (!options_.may_reclaim &&
+        MappingsOfHoles(*core_, plan.slot, entries) > core_->MappingsLeft()) {
+      return Status::Error(VATTN_OUT_OF_MEMORY, "no mappings are left.");
     }
     if (Status status = reclaimer_.Take(lock_, plan.slot, entries); !status.ok()) return status;
   }

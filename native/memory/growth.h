@@ -101,6 +101,7 @@ class Growth {
   std::vector<ZeroRange> fresh_zeros_;   // of new placements, plan by plan
   std::vector<size_t> fresh_zeros_end_;  // [plans], where each plan's end
   std::vector<MappedRun> mapped_;
+  std::vector<PageId> left_mapped_;                  // of what could not be undone
   std::vector<std::pair<size_t, size_t>> switched_;  // (plan, private copy) that took effect
   std::vector<PageId> created_;
   std::vector<uint64_t> converted_;  // sizes of free pages given back to create others

@@ -177,15 +177,19 @@ Status Growth::CopyPrivate(GrowthPlan* plan) {
     const PagePiece fresh{copy.handle, copy.shared.bytes};
     const PagePiece shared{copy.shared.handle, copy.shared.bytes};
     const uintptr_t place = core_->Address(plan->slot, copy.tensor, copy.shared.offset);
-    if (Status status = MapScratch({fresh}); !status.ok()) return status;
     DriverStatus failure;
-    if (copy.dirty_end > copy.valid) {
-      failure = core_->port.Zero(scratch + copy.valid, copy.dirty_end - copy.valid, &tally_);
+    if (copy.valid > 0 || copy.dirty_end > 0) {
+      if (Status status = MapScratch({fresh}); !status.ok()) return status;
+      if (copy.dirty_end > copy.valid) {
+        failure = core_->port.Zero(scratch + copy.valid, copy.dirty_end - copy.valid, &tally_);
+      }
+      if (failure.ok() && copy.valid > 0) {
+        failure = core_->port.Copy(scratch, place, copy.valid, &tally_);
+      }
+      Status unmapped = UnmapScratch(fresh.bytes, 1);
+      if (!failure.ok()) return Status::OfDriver(failure, "copying a shared page before a write");
+      if (!unmapped.ok()) return unmapped;
     }
-    if (failure.ok()) failure = core_->port.Copy(scratch, place, copy.valid, &tally_);
-    Status unmapped = UnmapScratch(fresh.bytes, 1);
-    if (!failure.ok()) return Status::OfDriver(failure, "copying a shared page before a write");
-    if (!unmapped.ok()) return unmapped;
 
     if (!core_->port.limits().remap_under_readers) {
       failure = core_->port.Unmap(place, shared.bytes, 1, &tally_);
@@ -226,6 +230,7 @@ void Growth::UndoMappings() {
     core_->pool.Drop(copy.shared.page, &Page::live);
     core_->Replace(slot, copy.tensor, slot->maps[copy.tensor].FirstAfter(copy.shared.offset),
                    copy.page);
+    left_mapped_.push_back(copy.page);
     copy.page = kNoPageId;
   }
   switched_.clear();
@@ -248,6 +253,7 @@ void Growth::UndoMappings() {
         core_->pool.Add(place.page, slot->live() ? &Page::live : &Page::parked);
       } else {
         core_->pool.MarkDirty(place.page, place.bytes);
+        left_mapped_.push_back(place.page);
         if (!slot->live()) core_->pool.Move(place.page, &Page::live, &Page::parked);
       }
       core_->Insert(slot, place.tensor, {place.offset, place.handle, place.bytes, place.page});

@@ -84,6 +84,9 @@ class TensorPlanner {
     ++plan_->kept_pages;
   }
 
+  // Kernels may be reading up to the tail of the present length.
+  uint64_t Readable() const { return (request_.valid_rows + core_->config.tail_rows) * row_; }
+
   // Everything of the slot's own in [from, to) goes.
   void Displace(uint64_t from, uint64_t to) {
     for (size_t i = slot_->maps[tensor_].FirstAfter(from);
@@ -91,9 +94,7 @@ class TensorPlanner {
       if (displaced_end_ > entries()[i].offset) continue;  // displaced already
       plan_->displaced.push_back({tensor_, entries()[i]});
       displaced_end_ = entries()[i].end();
-      // Kernels may be reading up to the tail of the present length.
-      const uint64_t readable = (request_.valid_rows + core_->config.tail_rows) * row_;
-      if (slot_->live() && entries()[i].offset < readable) plan_->replaces_live_rows = true;
+      VATTN_CHECK(!slot_->live() || entries()[i].offset >= Readable());
     }
   }
 
@@ -199,8 +200,9 @@ class TensorPlanner {
 
   // A page with the sequence's own tokens. It is written from `valid_` on.
   bool KeepValid(const MapEntry& entry, uint64_t* at) {
-    const bool written = entry.end() > valid_ && target_ > valid_ && known_ > valid_;
-    if (written && !page(entry).WritableFrom(valid_ - entry.offset, own_live())) {
+    const bool reaches_past = entry.end() > valid_ && target_ > valid_;
+    if (reaches_past && !page(entry).WritableFrom(valid_ - entry.offset, own_live())) {
+      // Not even zeroes may go there: behind these tokens others have theirs.
       if (request_.settled_rows != nullptr) return false;
       plan_->private_copies.push_back({tensor_, entry, valid_ - entry.offset});
       plan_->replaces_live_rows = true;
@@ -223,6 +225,13 @@ class TensorPlanner {
     }
     if (request_.settled_rows != nullptr && entry.offset < *request_.settled_rows * row_) {
       return false;
+    }
+    if (slot_->live() && entry.offset < Readable()) {
+      // Tail rows stay mapped whatever happens: a new page takes the place of this one in one go.
+      plan_->private_copies.push_back({tensor_, entry, 0});
+      plan_->replaces_live_rows = true;
+      *at = entry.end();
+      return true;
     }
     const uint64_t from = *at;
     const uint64_t to = std::min(entry.end(), target_);

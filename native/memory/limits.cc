@@ -55,6 +55,7 @@ Status Trim(CacheCore* core, uint64_t keep_bytes, uint64_t* released_bytes) {
   std::lock_guard operation(core->operation);
   Lock lock(core->mutex);
   if (Status status = core->CheckOpen(); !status.ok()) return status;
+  const MapperHold hold(core, &lock);  // it would refill what this releases
   core->SettleFences();
   Tally tally;
   uint64_t bytes = 0;

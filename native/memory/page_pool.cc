@@ -78,6 +78,21 @@ std::optional<PageId> PagePool::FindFree() const {
   return std::nullopt;
 }
 
+std::vector<PageId> PagePool::FindFreeRun(PageHandle handle, uint64_t bytes) const {
+  std::vector<PageId> run;
+  for (uint64_t at = 0; at < bytes;) {
+    const size_t before = run.size();
+    for (size_t i = 0; i < classes_.size() && run.size() == before; ++i) {
+      const auto found = free_[i].find(handle + at);
+      if (found == free_[i].end() || at + classes_[i] > bytes) continue;
+      run.push_back(found->second);
+      at += classes_[i];
+    }
+    if (run.size() == before) return {};
+  }
+  return run;
+}
+
 void PagePool::TakeThis(PageId id) {
   VATTN_CHECK(IsFree(id));
   Add(id, &Page::live);
@@ -115,7 +130,7 @@ void PagePool::Split(PageId id, uint64_t part_bytes, std::vector<PageId>* rest) 
   }
 }
 
-bool PagePool::IsConsistent() const {
+const char* PagePool::FindInconsistency() const {
   std::array<uint64_t, kPageStates> by_state{};
   uint64_t total = 0;
   uint64_t shared = 0;
@@ -126,19 +141,23 @@ bool PagePool::IsConsistent() const {
     total += page.bytes;
     by_state[static_cast<size_t>(page.state())] += page.bytes;
     if (page.live > 1) shared += page.bytes;
-    if (page.fenced > page.parked || page.dirty_end > page.bytes) return false;
-    if (page.protected_end > page.bytes) return false;
+    if (page.fenced > page.parked) return "a page is fenced more often than parked";
+    if (page.dirty_end > page.bytes) return "a page is dirty behind its end";
+    if (page.protected_end > page.bytes) return "a page is protected behind its end";
     if (page.state() == PageState::kFree) {
       ++free_pages;
       const auto& list = FreeList(page.bytes);
       const auto found = list.find(page.handle);
-      if (found == list.end() || found->second != id) return false;
+      if (found == list.end() || found->second != id) return "a free page is not listed";
     }
   }
   size_t listed = 0;
   for (const auto& list : free_) listed += list.size();
-  return listed == free_pages && total == total_bytes_ && by_state == by_state_ &&
-         shared == shared_bytes_;
+  if (listed != free_pages) return "a page is listed as free and is not";
+  if (total != total_bytes_) return "the total of all pages";
+  if (by_state != by_state_) return "the total of a state";
+  if (shared != shared_bytes_) return "the total of shared pages";
+  return nullptr;
 }
 
 }  // namespace vattention::memory

@@ -36,6 +36,9 @@ class PagePool {
   std::optional<PageId> FindLarger(uint64_t bytes) const;
   // A free page of the largest (or smallest) class that has one, still free.
   std::optional<PageId> FindFree() const;
+  // Free pages that make up exactly handles [handle, handle + bytes), in order; empty when they do
+  // not.
+  std::vector<PageId> FindFreeRun(PageHandle handle, uint64_t bytes) const;
   bool IsFree(PageId id) const {
     return pages_[id].bytes != 0 && pages_[id].state() == PageState::kFree;
   }
@@ -97,8 +100,8 @@ class PagePool {
   // A number that no page's mark has.
   uint32_t NextMark() { return ++mark_; }
 
-  // Recomputes everything from the records; false when a total or a free list is wrong.
-  bool IsConsistent() const;
+  // Recomputes everything from the records. What is wrong first; nullptr when nothing is.
+  const char* FindInconsistency() const;
 
  private:
   struct Before {

@@ -51,16 +51,40 @@ bool IsLastHold(const Page& page, bool live) {
          page.spans == 0 && page.pins == 0;
 }
 
+uint64_t MappingsOfHoles(const CacheCore& core, uint32_t slot_index,
+                         const std::vector<std::pair<uint32_t, MapEntry>>& entries) {
+  const bool runs = core.port.limits().run_mapping;
+  const Slot& slot = core.slots[slot_index];
+  uint64_t before = 0;
+  uint64_t after = 0;
+  for (uint32_t t = 0; t < core.tensors(); ++t) {
+    TensorMap map = slot.maps[t];
+    before += map.Mappings(runs);
+    for (const auto& [tensor, entry] : entries) {
+      if (tensor != t) continue;
+      const size_t i = map.FirstAfter(entry.offset);
+      map.Erase(i, i + 1);
+    }
+    after += map.Mappings(runs);
+  }
+  return after > before ? after - before : 0;
+}
+
 void Reclaimer::Claim(uint32_t slot) {
   core_->slots[slot].busy = thread_ == EventThread::kMapper ? Busy::kMapper : Busy::kCaller;
   claimed_.push_back(slot);
 }
 
+void Reclaimer::HoldMapperOff(Lock* lock) {
+  if (!mapper_hold_ && thread_ == EventThread::kCaller) mapper_hold_.emplace(core_, lock);
+}
+
 void Reclaimer::Settle() {
+  mapper_hold_.reset();
+  taken_.clear();
   if (claimed_.empty()) return;
   for (const uint32_t slot : claimed_) core_->slots[slot].busy = Busy::kNo;
   claimed_.clear();
-  taken_.clear();
   core_->changed.notify_all();
 }
 
@@ -89,6 +113,7 @@ uint64_t Reclaimer::Cut(uint32_t slot_index, uint64_t floor_rows, uint64_t bytes
 }
 
 Status Reclaimer::Take(Lock* lock, uint32_t slot_index, const std::vector<TensorEntry>& entries) {
+  HoldMapperOff(lock);
   Slot* slot = &core_->slots[slot_index];
   VATTN_CHECK(slot->busy != Busy::kNo);
   // Out of the books first: a step of a live victim must not count on them from now on.
@@ -122,8 +147,18 @@ Status Reclaimer::Take(Lock* lock, uint32_t slot_index, const std::vector<Tensor
   return failure.ok() ? Status() : Status::OfDriver(failure, "unmapping pages");
 }
 
+bool Reclaimer::MayTakeFrom(uint32_t slot_index, Reach stage) const {
+  const Slot& slot = core_->slots[slot_index];
+  if (slot.live() != (stage != Reach::kParked) || slot.fence != nullptr) return false;
+  if (slot.busy == Busy::kNo) return true;
+  if (std::find(claimed_.begin(), claimed_.end(), slot_index) != claimed_.end()) return true;
+  // Live ones that the caller's own step has marked: it needs nothing beyond their floor.
+  return slot.live() && slot.busy == Busy::kCaller && thread_ == EventThread::kCaller;
+}
+
 Status Reclaimer::FreeBytes(Lock* lock, uint64_t bytes, Reach reach, uint64_t* freed) {
   *freed = 0;
+  HoldMapperOff(lock);
   std::vector<TensorEntry> entries;
   // Parked slots by age; then live sequences, those with the most to spare first.
   std::vector<uint32_t> victims;
@@ -131,18 +166,15 @@ Status Reclaimer::FreeBytes(Lock* lock, uint64_t bytes, Reach reach, uint64_t* f
     if (stage > reach) break;
     victims.clear();
     for (uint32_t s = 0; s < core_->slots.size(); ++s) {
-      const Slot& slot = core_->slots[s];
-      if (slot.live() != (stage != Reach::kParked) || slot.fence != nullptr) continue;
-      // Live ones that the caller's own step has marked: it needs nothing beyond their floor.
-      const bool mine = std::find(claimed_.begin(), claimed_.end(), s) != claimed_.end();
-      const bool own = slot.live() && slot.busy == Busy::kCaller && thread_ == EventThread::kCaller;
-      if (slot.busy == Busy::kNo || mine || own) victims.push_back(s);
+      if (MayTakeFrom(s, stage)) victims.push_back(s);
     }
     std::sort(victims.begin(), victims.end(), [&](uint32_t a, uint32_t b) {
       return core_->slots[a].parked_at < core_->slots[b].parked_at;
     });
     for (const uint32_t victim : victims) {
       if (*freed >= bytes) return {};
+      // Others may have got hold of it while the lock was open for the victim before.
+      if (!MayTakeFrom(victim, stage)) continue;
       const Slot& slot = core_->slots[victim];
       const int64_t start = core_->trace.Now();
       const uint64_t gain = Cut(victim, FloorRows(*core_, slot, stage), bytes - *freed, &entries);
@@ -162,6 +194,7 @@ Status Reclaimer::FreeBytes(Lock* lock, uint64_t bytes, Reach reach, uint64_t* f
 
 Status Reclaimer::FreeMappings(Lock* lock, uint64_t mappings, uint64_t* freed) {
   *freed = 0;
+  HoldMapperOff(lock);
   while (*freed < mappings) {
     uint32_t victim = kNone;
     for (uint32_t s = 0; s < core_->slots.size(); ++s) {
@@ -189,44 +222,78 @@ Status Reclaimer::FreeMappings(Lock* lock, uint64_t mappings, uint64_t* freed) {
   return {};
 }
 
-// Whether an entry can go back where it was: its page is still the same and nobody's, nothing has
-// taken its place, and the budget allows it.
-bool Reclaimer::IsRestorable(const Taken& taken) const {
+// An entry as it was, or in parts when its page was cut meanwhile.
+std::vector<MapEntry> Reclaimer::EntriesToRestore(const Taken& taken) const {
   const Page& page = core_->pool.page(taken.entry.page);
-  if (page.bytes != taken.entry.bytes || page.handle != taken.entry.handle) return false;
-  if (page.state() == PageState::kMapped) return false;
+  if (page.bytes == taken.entry.bytes && page.handle == taken.entry.handle) return {taken.entry};
+  if (!core_->port.limits().splittable) return {};
+  std::vector<MapEntry> entries;
+  uint64_t at = taken.entry.offset;
+  for (const PageId part : core_->pool.FindFreeRun(taken.entry.handle, taken.entry.bytes)) {
+    const Page& cut = core_->pool.page(part);
+    entries.push_back({at, cut.handle, cut.bytes, part});
+    at += cut.bytes;
+  }
+  return entries;
+}
+
+// Whether nothing has taken the place, and nobody the page: for a caller nobody else can, the
+// mapper rests.
+bool Reclaimer::IsRestorable(const Taken& taken, const MapEntry& entry,
+                             const std::vector<PageId>& lost) const {
   TensorMap map = core_->slots[taken.slot].maps[taken.tensor];
-  const size_t i = map.FirstAfter(taken.entry.offset);
-  if (i < map.entries().size() && map.entries()[i].offset < taken.entry.end()) return false;
+  const size_t i = map.FirstAfter(entry.offset);
+  if (i < map.entries().size() && map.entries()[i].offset < entry.end()) return false;
+  if (std::find(lost.begin(), lost.end(), entry.page) != lost.end()) return false;
+  if (thread_ == EventThread::kCaller) return true;
+  if (core_->pool.page(entry.page).state() == PageState::kMapped) return false;
   const bool runs = core_->port.limits().run_mapping;
   const uint64_t before = map.Mappings(runs);
-  map.Insert(taken.entry);
+  map.Insert(entry);
   return map.Mappings(runs) <= before + core_->MappingsLeft();
 }
 
-void Reclaimer::Restore(Lock* lock) {
+void Reclaimer::Restore(Lock* lock, const std::vector<PageId>& lost) {
   for (size_t n = taken_.size(); n-- > 0;) {
-    if (!IsRestorable(taken_[n])) continue;
-    const auto [slot_index, t, entry] = taken_[n];
-    Slot* slot = &core_->slots[slot_index];
-    core_->pool.Add(entry.page, &Page::live);
-    lock->unlock();
-    const PagePiece piece{entry.handle, entry.bytes};
-    const DriverStatus status =
-        core_->port.Map(core_->Address(slot_index, t, entry.offset), {&piece, 1}, tally_);
-    lock->lock();
-    if (!status.ok()) {
-      core_->pool.Drop(entry.page, &Page::live);
-      continue;
+    const Taken taken = taken_[n];
+    for (const MapEntry& entry : EntriesToRestore(taken)) {
+      if (!IsRestorable(taken, entry, lost)) continue;
+      Slot* slot = &core_->slots[taken.slot];
+      core_->pool.Add(entry.page, &Page::live);
+      lock->unlock();
+      const PagePiece piece{entry.handle, entry.bytes};
+      const DriverStatus status = core_->port.Map(
+          core_->Address(taken.slot, taken.tensor, entry.offset), {&piece, 1}, tally_);
+      lock->lock();
+      if (!status.ok()) {
+        core_->pool.Drop(entry.page, &Page::live);
+        continue;
+      }
+      if (!slot->live()) core_->pool.Move(entry.page, &Page::live, &Page::parked);
+      core_->Insert(slot, taken.tensor, entry);
+      // Others may have had it meanwhile.
+      slot->maybe_dirty = true;
+      slot->clean_rows =
+          std::min(slot->clean_rows, entry.offset / core_->tensor(taken.tensor).row_bytes);
     }
-    if (!slot->live()) core_->pool.Move(entry.page, &Page::live, &Page::parked);
-    core_->Insert(slot, t, entry);
-    // Others may have had it meanwhile.
-    slot->maybe_dirty = true;
-    slot->clean_rows = std::min(slot->clean_rows, entry.offset / core_->tensor(t).row_bytes);
-    if (slot->live()) core_->UpdateReady(&core_->sequences[slot->sequence]);
   }
+  taken_.clear();
+  // Only now: a page that two of them share was writable for the first as long as the second did
+  // not have it back.
+  for (const Slot& slot : core_->slots) {
+    if (slot.live() && slot.busy != Busy::kNo) {
+      core_->UpdateReady(&core_->sequences[slot.sequence]);
+    }
+  }
+  // What could not be restored may have left holes, and every hole is a mapping.
+  const uint64_t charged = core_->live_mappings + core_->mapping_promises;
   Settle();
+  if (charged > core_->config.mapping_budget && thread_ == EventThread::kCaller) {
+    uint64_t freed = 0;
+    // A failure leaves the budget exceeded by a few, far from the system's own limit.
+    (void)FreeMappings(lock, charged - core_->config.mapping_budget, &freed);
+    Settle();
+  }
 }
 
 ReclaimableBytes CountReclaimable(CacheCore* core, Reach reach) {

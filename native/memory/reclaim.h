@@ -4,6 +4,7 @@
 #define VATTENTION_NATIVE_MEMORY_RECLAIM_H_
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "memory/cache_core.h"
@@ -18,7 +19,8 @@ enum class Reach {
 };
 
 // Unmaps pages so that they become free, and can map them again where they were. The slots it took
-// from stay busy until Settle or Restore. All calls with the lock, which is released during driver
+// from stay busy until Settle or Restore, and for a caller the mapper rests until then, so that
+// nobody else takes what Restore needs. All calls with the lock, which is released during driver
 // calls.
 class Reclaimer {
  public:
@@ -39,8 +41,9 @@ class Reclaimer {
 
   // What was taken stays taken.
   void Settle();
-  // Maps everything where it was, as far as its pages are still free and the driver agrees.
-  void Restore(Lock* lock);
+  // Maps everything where it was, as far as its pages can be had and the driver agrees. `lost`:
+  // pages that became somebody else's meanwhile.
+  void Restore(Lock* lock, const std::vector<PageId>& lost);
 
  private:
   struct Taken {
@@ -50,18 +53,27 @@ class Reclaimer {
   };
   uint64_t Cut(uint32_t slot, uint64_t floor_rows, uint64_t bytes,
                std::vector<std::pair<uint32_t, MapEntry>>* entries) const;
+  bool MayTakeFrom(uint32_t slot, Reach stage) const;
   void Claim(uint32_t slot);
-  bool IsRestorable(const Taken& taken) const;
+  void HoldMapperOff(Lock* lock);
+  std::vector<MapEntry> EntriesToRestore(const Taken& taken) const;
+  bool IsRestorable(const Taken& taken, const MapEntry& entry,
+                    const std::vector<PageId>& lost) const;
 
   CacheCore* const core_;
   const EventThread thread_;
   Tally* const tally_;
+  std::optional<MapperHold> mapper_hold_;
   std::vector<uint32_t> claimed_;
   std::vector<Taken> taken_;
 };
 
 // Whether nobody but this mapping holds the page, so that taking it away makes it free.
 bool IsLastHold(const Page& page, bool live);
+
+// How many mappings more a slot has without these entries: one taken out of a run leaves two.
+uint64_t MappingsOfHoles(const CacheCore& core, uint32_t slot,
+                         const std::vector<std::pair<uint32_t, MapEntry>>& entries);
 
 // What FreeBytes could free at most now, and what will be free once fences have passed.
 struct ReclaimableBytes {

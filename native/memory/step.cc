@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -74,10 +75,7 @@ class StepCall {
     Lock lock(core_->mutex);
     lock_ = &lock;
     Status status = RunSlowly();
-    if (holds_mapper_off_) {
-      --core_->mapper_holds_off;
-      core_->WakeMapper();
-    }
+    mapper_hold_.reset();
     return status;
   }
 
@@ -290,7 +288,12 @@ class StepCall {
       case NoSlotReason::kCondemned: {
         *again = true;
         uint64_t bytes = 0;
-        return UnmapCondemned(core_, lock_, EventThread::kCaller, &tally_, &bytes);
+        Status status = UnmapCondemned(core_, lock_, EventThread::kCaller, &tally_, &bytes);
+        if (!status.ok() || bytes > 0) return status;
+        const bool mapper_unmaps = std::any_of(core_->condemned.begin(), core_->condemned.end(),
+                                               [](const Condemned& range) { return range.busy; });
+        if (mapper_unmaps) core_->changed.wait(*lock_);
+        return {};
       }
       case NoSlotReason::kFenced:
         break;
@@ -301,10 +304,8 @@ class StepCall {
 
   // True the first time: the mapper rests now, until this call ends.
   bool HoldMapperOff() {
-    if (holds_mapper_off_ || !core_->has_mapper) return false;
-    holds_mapper_off_ = true;
-    ++core_->mapper_holds_off;
-    core_->changed.wait(*lock_, [&] { return !core_->mapper_working; });
+    if (mapper_hold_ || !core_->has_mapper) return false;
+    mapper_hold_.emplace(core_, lock_);
     return true;
   }
 
@@ -336,7 +337,7 @@ class StepCall {
   const int64_t start_ns_;
   Lock* lock_ = nullptr;
   Tally tally_;
-  bool holds_mapper_off_ = false;
+  std::optional<MapperHold> mapper_hold_;
 };
 
 }  // namespace

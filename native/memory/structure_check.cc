@@ -90,7 +90,9 @@ Status CheckSequences(CacheCore* core) {
         at = entries[e].end();
       }
       if (at < last * row) {
-        return Broken("sequence ", i, " tensor ", t, " misses bytes from ", at, " of ", last * row);
+        return Broken("sequence ", i, " tensor ", t, " misses bytes from ", at, " of ", last * row,
+                      " for ", sequence.backed, " tokens and ", core->config.tail_rows,
+                      " tail rows of ", row, " bytes");
       }
     }
     const uint32_t ready = sequence.ready;
@@ -109,7 +111,7 @@ Status CheckSequences(CacheCore* core) {
 }
 
 Status CheckAll(CacheCore* core) {
-  if (!core->pool.IsConsistent()) return Broken("page records, totals or free lists");
+  if (const char* wrong = core->pool.FindInconsistency()) return Broken(wrong);
   std::vector<Holds> holds(core->pool.records());
   uint64_t mappings = 0;
   if (Status status = CountMaps(*core, &holds, &mappings); !status.ok()) return status;
@@ -142,12 +144,8 @@ Status CheckStructure(CacheCore* core) {
   std::lock_guard operation(core->operation);
   Lock lock(core->mutex);
   if (Status status = core->CheckOpen(); !status.ok()) return status;
-  ++core->mapper_holds_off;
-  core->changed.wait(lock, [&] { return !core->mapper_working; });
-  Status status = CheckAll(core);
-  --core->mapper_holds_off;
-  core->WakeMapper();
-  return status;
+  const MapperHold hold(core, &lock);
+  return CheckAll(core);
 }
 
 }  // namespace vattention::memory

@@ -14,14 +14,17 @@ Status PagedCache::Create(const vattn_paged_options& options, std::unique_ptr<Dr
   vattn_status code;
   const std::string problem = ComputeGeometry(options, &geometry, &code);
   if (code != VATTN_OK) return Status::Error(code, problem);
+  const uint64_t bytes = InPages(geometry.tensor_bytes, driver->limits());
+  const uint64_t available = driver->AvailableBytes();
+  const auto lacking = [&] {
+    return Status::Error(VATTN_OUT_OF_MEMORY, "The pool needs ", bytes, " bytes, ", available,
+                         " are available. Lower limitBytes or free memory.");
+  };
+  // Before anything is made: the books of a pool that cannot be would take gigabytes.
+  if (bytes > available) return lacking();
   std::unique_ptr<PagedCache> made(new PagedCache(options, geometry, std::move(driver)));
-  Driver* device = made->driver_.get();
-  const DriverStatus status = made->memory_.Open(options, geometry, device);
-  if (status.status == VATTN_OUT_OF_MEMORY) {
-    return Status::Error(
-        VATTN_OUT_OF_MEMORY, "The pool needs ", InPages(geometry.tensor_bytes, device->limits()),
-        " bytes, ", device->AvailableBytes(), " are available. Lower limitBytes or free memory.");
-  }
+  const DriverStatus status = made->memory_.Open(options, geometry, made->driver_.get());
+  if (status.status == VATTN_OUT_OF_MEMORY) return lacking();
   if (!status.ok()) return Status::OfDriver(status, "making the block pool");
   *cache = std::move(made);
   return {};
@@ -178,10 +181,17 @@ Status PagedCache::Fork(vattn_sequence source, uint32_t length, vattn_sequence* 
   if (Status status = CheckOpen(); !status.ok()) return status;
   uint32_t from;
   if (Status status = Find(source, &from); !status.ok()) return status;
-  if (length > states_[from].length) {
-    return Status::Error(VATTN_NOT_BACKED, "Expected at most ", states_[from].length,
-                         " tokens to fork, which is what step has backed of sequence ", source,
-                         ", received ", length, ".");
+  // Of a sequence that is itself only reserved: what its first step will show.
+  const uint32_t most = std::max(states_[from].length, states_[from].reserved);
+  if (length > most) {
+    return Status::Error(VATTN_NOT_BACKED, "Expected at most ", most,
+                         " tokens to fork, which is what sequence ", source, " has, received ",
+                         length, ". Step it first.");
+  }
+  if (length < states_[from].first_kept) {
+    return Status::InvalidArgument("Expected at least ", states_[from].first_kept,
+                                   " tokens to fork, the first that sequence ", source,
+                                   " still holds, received ", length, ".");
   }
   const auto full = static_cast<std::ptrdiff_t>(length >> shift_);
   const auto& shown = states_[from].table;
@@ -194,13 +204,15 @@ Status PagedCache::Fork(vattn_sequence source, uint32_t length, vattn_sequence* 
     if (block != kNoBlock) pool_.Pin(block, options_.block_tokens);
   }
   const auto rows = static_cast<int32_t>(length & mask_);
-  if (rows > 0 && parent.table[static_cast<size_t>(full)] != kNoBlock) {
-    state.copy_source = parent.table[static_cast<size_t>(full)];
-    pool_.Pin(state.copy_source, rows);
+  if (rows > 0) {
+    const auto boundary = static_cast<size_t>(full);
+    state.copy_source =
+        boundary < parent.table.size() ? parent.table[boundary] : parent.copy_source;
+    if (state.copy_source != kNoBlock) pool_.Pin(state.copy_source, rows);
   }
   state.table = std::move(table);
   state.reserved = length;
-  state.first_kept = std::min(parent.first_kept, length);
+  state.first_kept = parent.first_kept;
   NodeId node = parent.node;
   while (node != kNoNode && tree_.DepthOf(node) > full) node = tree_.ParentOf(node);
   MoveUser(&state, node);

@@ -128,7 +128,6 @@ DriverStatus PoolMemory::Open(const vattn_paged_options& options, const PoolGeom
   geometry_ = geometry;
   const DriverLimits& limits = driver->limits();
   const uint64_t bytes = InPages(geometry.tensor_bytes, limits);
-  if (bytes > driver->AvailableBytes()) return {VATTN_OUT_OF_MEMORY, "", 0};
   DriverStatus status = driver->Reserve(bytes, &base_);
   if (!status.ok()) return status;
   reserved_bytes_ = bytes;

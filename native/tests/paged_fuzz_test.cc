@@ -13,6 +13,7 @@
 
 #include "tests/check.h"
 #include "tests/paged_fixture.h"
+#include "tests/paged_shadow.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define VATTN_SLOW_BUILD 1
@@ -22,46 +23,6 @@
 
 namespace vattention::testing {
 namespace {
-
-class Random {
- public:
-  explicit Random(uint64_t seed) : state_(seed) {}
-  uint64_t Next() {  // SplitMix64
-    uint64_t x = state_ += 0x9e3779b97f4a7c15u;
-    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
-    return x ^ (x >> 31);
-  }
-  uint32_t Below(uint64_t end) { return static_cast<uint32_t>(Next() % end); }
-  bool OneIn(uint32_t n) { return Below(n) == 0; }
-
- private:
-  uint64_t state_;
-};
-
-// What a token's row holds: it depends on everything before it, as keys and values do. Never 0,
-// exact in float32 with the elements that follow it.
-float RowValue(const std::string& salt, const std::vector<uint32_t>& tokens, size_t count) {
-  uint64_t hash = std::hash<std::string>{}(salt);
-  for (size_t i = 0; i < count; ++i) hash = (hash ^ tokens[i]) * 0x9e3779b97f4a7c15u + (hash >> 29);
-  return static_cast<float>(1 + (hash >> 40) % 4000000);
-}
-
-struct Shadow {
-  std::string salt;
-  std::vector<uint32_t> tokens;  // written, from 0 on
-  std::vector<float> rows;       // what each row must hold; those beyond tokens: 0 or leftovers
-  uint32_t backed = 0;
-  uint32_t reserved = 0;
-  uint32_t first_kept = 0;
-  uint32_t published = 0;
-  bool may_copy = false;  // the next step may have to copy
-};
-
-// Rows that a stream may still be reading though their sequence has given them up.
-struct Ghost {
-  std::vector<std::pair<std::vector<float*>, float>> rows;
-};
 
 class Fuzzer {
  public:
@@ -244,15 +205,16 @@ class Fuzzer {
     const auto source = Pick();
     if (!source || live_.size() == static_cast<size_t>(cache_.shape.max_sequences)) return;
     Shadow& parent = (*source)->second;
-    const auto most =
-        std::min<uint32_t>(parent.backed, static_cast<uint32_t>(parent.tokens.size()));
-    const uint32_t length = random_.Below(most + 1);
+    const auto most = std::min<uint32_t>(std::max(parent.backed, parent.reserved),
+                                         static_cast<uint32_t>(parent.tokens.size()));
+    if (most < parent.first_kept) return;
+    const uint32_t length = parent.first_kept + random_.Below(most - parent.first_kept + 1);
     Shadow child;
     child.salt = parent.salt;
     child.tokens.assign(parent.tokens.begin(), parent.tokens.begin() + length);
     child.rows.assign(parent.rows.begin(), parent.rows.begin() + length);
     child.reserved = length;
-    child.first_kept = std::min(parent.first_kept, length);
+    child.first_kept = parent.first_kept;
     child.published = std::min(parent.published, length / tokens_per_block_ * tokens_per_block_);
     child.may_copy = length % tokens_per_block_ != 0;
     parent.may_copy = true;
@@ -446,7 +408,7 @@ class Fuzzer {
              VATTN_INVALID_ARGUMENT);
     CHECK_EQ(cache_.api()->truncate(cache_.cache(), sequence, shown + 1, nullptr, &cache_.error),
              VATTN_NOT_BACKED);
-    CHECK_EQ(cache_.api()->fork(cache_.cache(), sequence, shadow.backed + 1, &made, &cache_.error),
+    CHECK_EQ(cache_.api()->fork(cache_.cache(), sequence, shown + 1, &made, &cache_.error),
              VATTN_NOT_BACKED);
   }
 

@@ -99,7 +99,9 @@ typedef struct vattn_contiguous_options {
   int32_t idle_slots;        /* slots kept mapped for the next prompts; -1: none, 0: default 1 */
   uint64_t idle_bytes;      /* mapped in each idle slot; 0: default, four smallest pages a tensor */
   uint64_t low_water_bytes; /* free pages kept ready; 0: default */
-  uint64_t mapping_budget;  /* live mappings; 0: 75 % of what the system has left */
+  uint64_t mapping_budget;  /* live mappings; 0: 75 % of what the system has left. A failed step
+                               that cannot be undone exactly can leave a few more; then no step adds
+                               any until there are fewer again. */
   int32_t trace_events;     /* ring of the last events; 0: none */
   const char* cgroup_root;  /* where memory limits are read; NULL: the system's */
   const vattn_fault_plan* faults; /* not NULL: the faulty driver wraps the real one */
