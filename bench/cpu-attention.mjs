@@ -163,7 +163,6 @@ function makeDecode(backend, model, sequences, length, make) {
     maxSequences: sequences,
     maxLength: length,
     limitBytes: Math.ceil(bytesPerToken * length * sequences * 1.15) + 512 * 2 ** 20,
-    mapAhead: undefined,
   })
   const handles = Uint32Array.from({ length: sequences }, () => cache.allocate().sequence)
   const config = { cache, queryHeads, dtype }

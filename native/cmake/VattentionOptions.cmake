@@ -27,7 +27,9 @@ endif()
 
 set(VATTN_SANITIZE "" CACHE STRING "Sanitizers, separated by commas: address, undefined, thread")
 if(VATTN_SANITIZE)
-  add_compile_options(-fsanitize=${VATTN_SANITIZE} -fno-omit-frame-pointer -g)
+  # Half the time to compile, and reports still name lines.
+  set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O1 -g1 -DNDEBUG")
+  add_compile_options(-fsanitize=${VATTN_SANITIZE} -fno-omit-frame-pointer)
   add_link_options(-fsanitize=${VATTN_SANITIZE})
   if(VATTN_SANITIZE MATCHES "undefined")
     add_compile_options(-fno-sanitize-recover=undefined)

@@ -9,6 +9,8 @@ namespace {
 
 constexpr uint64_t kTensorAlignment = 256;  // what CUDA's own allocator gives
 constexpr int64_t kVectorBytes = 16;        // "x" of the published layout: one 128-bit load
+// Pages created in one driver call: less than the runs that a driver may be able to make.
+constexpr uint64_t kCreateBytes = uint64_t{64} << 20;
 constexpr std::array kBlockSizes = {1, 8, 16, 32, 64, 128, 256};
 
 constexpr uint64_t RoundUp(uint64_t value, uint64_t multiple) {
@@ -136,7 +138,7 @@ DriverStatus PoolMemory::Open(const vattn_paged_options& options, const PoolGeom
   uint64_t missing = bytes;
   for (auto page = limits.page_classes.rbegin(); page != limits.page_classes.rend(); ++page) {
     while (missing >= *page && status.ok()) {
-      const uint64_t most = std::min<uint64_t>(missing / *page, 1024);
+      const uint64_t most = std::min(missing / *page, std::max<uint64_t>(1, kCreateBytes / *page));
       std::vector<PageHandle> handles;
       const PageHandle after = pages_.empty() ? kNoPage : pages_.back().handle;
       status = driver->Create(*page, static_cast<int>(most), after, &handles);

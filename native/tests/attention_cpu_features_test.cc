@@ -2,10 +2,9 @@
 // this machine and the build have.
 #include <algorithm>
 
-#include "attention/cpu/targets.h"
-#include "hwy/highway.h"
 #include "tests/attention_cpu_fixture.h"
 #include "tests/attention_cpu_reference.h"
+#include "tests/attention_cpu_targets.h"
 
 namespace vattention::testing {
 namespace {
@@ -14,22 +13,6 @@ struct Lengths {
   uint32_t query;
   uint32_t kv;
 };
-
-// Runs `test` once per instruction set.
-template <typename Test>
-void ForEachTarget(Test&& test) {
-  for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
-    hwy::GetChosenTarget().Update(target);
-    std::string problem;
-    try {
-      test();
-    } catch (const CheckFailure& failure) {
-      problem = failure.text;
-    }
-    hwy::GetChosenTarget().DeInit();
-    if (!problem.empty()) throw CheckFailure{std::string(hwy::TargetName(target)) + ": " + problem};
-  }
-}
 
 // Writes what came before, runs the pass with appending, compares.
 void CheckBatch(const Setup& setup, const std::vector<Lengths>& lengths, uint64_t seed = 1,

@@ -1,7 +1,9 @@
-// A row's bits depend on its query, what it sees and the positions; on nothing else.
+// A row's bits depend on its query, what it sees and the positions; on nothing else. Whatever the
+// instruction set is.
 #include <algorithm>
 
 #include "tests/attention_cpu_fixture.h"
+#include "tests/attention_cpu_targets.h"
 
 namespace vattention::testing {
 namespace {
@@ -53,100 +55,111 @@ bool Same(const Setup& setup, const Result& result, size_t row, const Whole& who
 }
 
 TEST(ChunksOfAnySizeGiveTheSameBits) {
-  constexpr int32_t kLength = 530;
-  for (const Setup& setup : Setups()) {
-    const Whole whole = Prefill(setup, kLength, 3);
-    for (const uint32_t chunk : {1u, 2u, 3u, 7u, 40u, 100u, 256u}) {
-      TestCache cache(setup, 1, kLength);
-      const PlanPtr plan = MakePlan(setup, cache, 1, kLength, kLength);
-      // Single tokens only around the edges of splits: all of them would take long.
-      uint32_t at = 0;
-      while (at < kLength) {
-        const bool edge = at % 256 < 3 || at % 256 > 253;
-        uint32_t step = chunk < 7 && !edge ? 250 - at % 256 : chunk;
-        step = std::max(1u, std::min(step, kLength - at));
-        at += step;
-        const Result part = RunPass(plan.get(), setup, cache, {{&whole.content, 0, step, at}});
-        CHECK(Same(setup, part, 0, whole, at - step, step));
+  ForEachTarget([] {
+    constexpr int32_t kLength = 530;
+    for (const Setup& setup : Setups()) {
+      const Whole whole = Prefill(setup, kLength, 3);
+      for (const uint32_t chunk : {1u, 2u, 3u, 7u, 40u, 100u, 256u}) {
+        TestCache cache(setup, 1, kLength);
+        const PlanPtr plan = MakePlan(setup, cache, 1, kLength, kLength);
+        // Single tokens only around the edges of splits: all of them would take long.
+        uint32_t at = 0;
+        while (at < kLength) {
+          const bool edge = at % 256 < 3 || at % 256 > 253;
+          uint32_t step = chunk < 7 && !edge ? 254 - at % 256 : chunk;
+          step = std::max(1u, std::min(step, kLength - at));
+          at += step;
+          const Result part = RunPass(plan.get(), setup, cache, {{&whole.content, 0, step, at}});
+          CHECK(Same(setup, part, 0, whole, at - step, step));
+        }
       }
     }
-  }
+  });
 }
 
 TEST(BatchMatesAndTheirOrderDoNotMatter) {
-  constexpr int32_t kSequences = 6;
-  for (const Setup& setup : Setups()) {
-    std::vector<Whole> wholes;
-    for (int32_t i = 0; i < kSequences; ++i) wholes.push_back(Prefill(setup, 20 + 97 * i, 10u + i));
-    for (const bool reversed : {false, true}) {
-      TestCache cache(setup, kSequences, 600);
-      std::vector<Part> parts;
-      for (int32_t i = 0; i < kSequences; ++i) {
-        const int32_t which = reversed ? kSequences - 1 - i : i;
-        const Content& content = wholes[static_cast<size_t>(which)].content;
-        const auto kv = static_cast<uint32_t>(content.kv_length);
-        const uint32_t query = which % 3 == 0 ? 1 : which % 3 == 1 ? 19 : 5;
-        cache.Write(content, which, 0, static_cast<int32_t>(kv - query));
-        parts.push_back({&content, which, query, kv});
-      }
-      const PlanPtr plan = MakePlan(setup, cache, kSequences, 100, 600);
-      const Result result = RunPass(plan.get(), setup, cache, parts);
-      size_t row = 0;
-      for (const Part& part : parts) {
-        CHECK(Same(setup, result, row, wholes[static_cast<size_t>(part.slot)], part.kv - part.query,
-                   part.query));
-        row += part.query;
+  ForEachTarget([] {
+    constexpr int32_t kSequences = 6;
+    for (const Setup& setup : Setups()) {
+      std::vector<Whole> wholes;
+      for (int32_t i = 0; i < kSequences; ++i)
+        wholes.push_back(Prefill(setup, 20 + 97 * i, 10u + i));
+      for (const bool reversed : {false, true}) {
+        TestCache cache(setup, kSequences, 600);
+        std::vector<Part> parts;
+        for (int32_t i = 0; i < kSequences; ++i) {
+          const int32_t which = reversed ? kSequences - 1 - i : i;
+          const Content& content = wholes[static_cast<size_t>(which)].content;
+          const auto kv = static_cast<uint32_t>(content.kv_length);
+          const uint32_t query = which % 3 == 0 ? 1 : which % 3 == 1 ? 19 : 5;
+          cache.Write(content, which, 0, static_cast<int32_t>(kv - query));
+          parts.push_back({&content, which, query, kv});
+        }
+        const PlanPtr plan = MakePlan(setup, cache, kSequences, 100, 600);
+        const Result result = RunPass(plan.get(), setup, cache, parts);
+        size_t row = 0;
+        for (const Part& part : parts) {
+          CHECK(Same(setup, result, row, wholes[static_cast<size_t>(part.slot)],
+                     part.kv - part.query, part.query));
+          row += part.query;
+        }
       }
     }
-  }
+  });
 }
 
 TEST(LayoutsAndBlocksDoNotMatter) {
-  constexpr int32_t kLength = 300;
-  for (Setup setup : Setups()) {
-    const Whole whole = Prefill(setup, kLength, 5);
-    std::vector<CacheLayout> layouts = {{.interleaved = true}};
-    for (const int32_t pool : {VATTN_POOL_NHD, VATTN_POOL_PAGED_ATTENTION}) {
-      for (const int32_t block : {1, 8, 16, 32, 64, 128, 256}) {
-        layouts.push_back({.kind = VATTN_PAGED, .block_tokens = block, .pool_layout = pool});
+  ForEachTarget([] {
+    constexpr int32_t kLength = 300;
+    for (Setup setup : Setups()) {
+      const Whole whole = Prefill(setup, kLength, 5);
+      std::vector<CacheLayout> layouts = {{.interleaved = true}};
+      for (const int32_t pool : {VATTN_POOL_NHD, VATTN_POOL_PAGED_ATTENTION}) {
+        for (const int32_t block : {1, 8, 16, 32, 64, 128, 256}) {
+          layouts.push_back({.kind = VATTN_PAGED, .block_tokens = block, .pool_layout = pool});
+        }
+      }
+      for (const CacheLayout& layout : layouts) {
+        setup.layout = layout;
+        TestCache cache(setup, 2, kLength);
+        const PlanPtr plan = MakePlan(setup, cache, 1, kLength, kLength);
+        const Result prompt = RunPass(plan.get(), setup, cache, {{&whole.content, 1, 290, 290}});
+        CHECK(Same(setup, prompt, 0, whole, 0, 290));
+        for (uint32_t at = 291; at <= kLength; at += 3) {
+          const Result token = RunPass(plan.get(), setup, cache, {{&whole.content, 1, 3, at + 2}});
+          CHECK(Same(setup, token, 0, whole, at - 1, 3));
+          if (at + 5 > kLength) break;
+        }
       }
     }
-    for (const CacheLayout& layout : layouts) {
-      setup.layout = layout;
-      TestCache cache(setup, 2, kLength);
-      const PlanPtr plan = MakePlan(setup, cache, 1, kLength, kLength);
-      const Result prompt = RunPass(plan.get(), setup, cache, {{&whole.content, 1, 290, 290}});
-      CHECK(Same(setup, prompt, 0, whole, 0, 290));
-      for (uint32_t at = 291; at <= kLength; at += 3) {
-        const Result token = RunPass(plan.get(), setup, cache, {{&whole.content, 1, 3, at + 2}});
-        CHECK(Same(setup, token, 0, whole, at - 1, 3));
-        if (at + 5 > kLength) break;
-      }
-    }
-  }
+  });
 }
 
 TEST(ThreadsDoNotMatter) {
-  for (Setup setup : Setups()) {
-    const Whole whole = Prefill(setup, 3000, 8);
-    for (const int32_t threads : {1, 3, 8}) {
-      setup.threads = threads;
-      TestCache cache(setup, 1, 3000);
-      cache.Write(whole.content, 0, 0, 2999);
-      const PlanPtr plan = MakePlan(setup, cache, 1, 40, 3000);
-      CHECK(Same(setup, RunPass(plan.get(), setup, cache, {{&whole.content, 0, 1, 3000}}), 0, whole,
-                 2999, 1));
-      CHECK(Same(setup, RunPass(plan.get(), setup, cache, {{&whole.content, 0, 40, 3000}}), 0,
-                 whole, 2960, 40));
+  ForEachTarget([] {
+    for (Setup setup : Setups()) {
+      const Whole whole = Prefill(setup, 3000, 8);
+      for (const int32_t threads : {1, 3, 8}) {
+        setup.threads = threads;
+        TestCache cache(setup, 1, 3000);
+        cache.Write(whole.content, 0, 0, 2999);
+        const PlanPtr plan = MakePlan(setup, cache, 1, 40, 3000);
+        CHECK(Same(setup, RunPass(plan.get(), setup, cache, {{&whole.content, 0, 1, 3000}}), 0,
+                   whole, 2999, 1));
+        CHECK(Same(setup, RunPass(plan.get(), setup, cache, {{&whole.content, 0, 40, 3000}}), 0,
+                   whole, 2960, 40));
+      }
     }
-  }
+  });
 }
 
 TEST(TwiceGivesTheSameBits) {
-  const Setup setup = Setups()[3];
-  const Whole first = Prefill(setup, 700, 1);
-  const Whole second = Prefill(setup, 700, 1);
-  CHECK(Same(setup, first.result, 0, second, 0, 700));
+  ForEachTarget([] {
+    const Setup setup = Setups()[3];
+    const Whole first = Prefill(setup, 700, 1);
+    const Whole second = Prefill(setup, 700, 1);
+    CHECK(Same(setup, first.result, 0, second, 0, 700));
+  });
 }
 
 }  // namespace

@@ -3,28 +3,12 @@
 #include <random>
 
 #include "attention/cpu/kernels.h"
-#include "attention/cpu/targets.h"
-#include "hwy/highway.h"
 #include "tests/attention_cpu_fixture.h"
 #include "tests/attention_cpu_reference.h"
+#include "tests/attention_cpu_targets.h"
 
 namespace vattention::testing {
 namespace {
-
-template <typename Test>
-void ForEachTarget(Test&& test) {
-  for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
-    hwy::GetChosenTarget().Update(target);
-    std::string problem;
-    try {
-      test(cpu::GetKernels());
-    } catch (const CheckFailure& failure) {
-      problem = failure.text;
-    }
-    hwy::GetChosenTarget().DeInit();
-    if (!problem.empty()) throw CheckFailure{std::string(hwy::TargetName(target)) + ": " + problem};
-  }
-}
 
 std::vector<float> AwkwardFloats() {
   std::vector<float> values = {0.0f,      -0.0f,     kInfinity,   -kInfinity, 1e-45f,
@@ -44,7 +28,8 @@ std::vector<float> AwkwardFloats() {
 TEST(ConversionsRoundToNearestEven) {
   const std::vector<float> values = AwkwardFloats();
   const auto count = static_cast<int32_t>(values.size());
-  ForEachTarget([&](const cpu::Kernels& kernels) {
+  ForEachTarget([&] {
+    const cpu::Kernels& kernels = cpu::GetKernels();
     for (const int32_t dtype : {VATTN_FLOAT16, VATTN_BFLOAT16}) {
       std::vector<uint16_t> halves(values.size());
       std::vector<float> back(values.size());
@@ -68,7 +53,8 @@ TEST(ConversionsRoundToNearestEven) {
 TEST(EveryHalfWidens) {
   std::vector<uint16_t> halves(65536);
   std::iota(halves.begin(), halves.end(), uint16_t{0});
-  ForEachTarget([&](const cpu::Kernels& kernels) {
+  ForEachTarget([&] {
+    const cpu::Kernels& kernels = cpu::GetKernels();
     for (const int32_t dtype : {VATTN_FLOAT16, VATTN_BFLOAT16}) {
       std::vector<float> wide(halves.size());
       kernels.convert(reinterpret_cast<const char*>(halves.data()), dtype,
@@ -87,7 +73,8 @@ TEST(EveryHalfWidens) {
 
 TEST(NanStaysNan) {
   const float nan[3] = {std::nanf(""), -std::nanf("1"), std::nanf("0x3fffff")};
-  ForEachTarget([&](const cpu::Kernels& kernels) {
+  ForEachTarget([&] {
+    const cpu::Kernels& kernels = cpu::GetKernels();
     for (const int32_t dtype : {VATTN_FLOAT16, VATTN_BFLOAT16}) {
       uint16_t half[3];
       kernels.convert(reinterpret_cast<const char*>(nan), VATTN_FLOAT32,
@@ -98,7 +85,8 @@ TEST(NanStaysNan) {
 }
 
 TEST(ConversionsLeaveTheRestAlone) {
-  ForEachTarget([&](const cpu::Kernels& kernels) {
+  ForEachTarget([&] {
+    const cpu::Kernels& kernels = cpu::GetKernels();
     for (int32_t count = 0; count <= 70; ++count) {
       std::vector<float> from(static_cast<size_t>(count), 1.5f);
       std::vector<uint16_t> to(80, 0x7777);
@@ -112,7 +100,8 @@ TEST(ConversionsLeaveTheRestAlone) {
 }
 
 TEST(ExpIsAccurate) {
-  ForEachTarget([](const cpu::Kernels& kernels) {
+  ForEachTarget([&] {
+    const cpu::Kernels& kernels = cpu::GetKernels();
     CHECK_EQ(kernels.exp_difference(3.5f, 3.5f), 1.0f);
     CHECK_EQ(kernels.exp_difference(-kInfinity, 0.0f), 0.0f);
     CHECK_EQ(kernels.exp_difference(-1000.0f, 0.0f), 0.0f);

@@ -112,6 +112,20 @@ TEST(APoolExactlyFullServesAndOneMoreDoesNot) {
   CHECK_EQ(cache.step.needed_bytes, shape.block_bytes());
 }
 
+TEST(APoolMayBeLargerThanAnyRunOfPages) {
+  PagedShape shape;
+  shape.layers = 8;
+  shape.kv_heads = 8;
+  shape.head_dim = shape.value_head_dim = 128;
+  shape.block_tokens = 256;
+  shape.max_length = 1024;
+  shape.blocks = 80;  // 16 MiB each: 1.25 GiB, a file lane has one
+  PagedFixture cache(shape);
+  CHECK_EQ(cache.Stats().total_bytes, 80 * shape.block_bytes());
+  cache.Step(cache.Allocate(), 1024);
+  cache.Check();
+}
+
 TEST(SlotsRunOutAndComeBack) {
   PagedShape shape;
   shape.max_sequences = 2;

@@ -21,7 +21,7 @@ template <class Loader>
 void AttendAs(const Problem& problem, const RowShape& key, const RowShape& value,
               const QueryRows& rows, const SplitRows& split, const SplitRows* next,
               const Scratch& scratch, const State& state) {
-  Scores<Loader>(problem, key, rows, split, scratch);
+  Scores<Loader>(problem, key, value, rows, split, scratch);
   Softmax(problem, rows, split, scratch.scores, state);
   Values<Loader>(problem, value, key, rows, split, next, scratch, state);
 }

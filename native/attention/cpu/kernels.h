@@ -7,7 +7,7 @@
 // of a kernel handles it:
 //
 //   score    lane l of the vector sums the products of elements l, l + N, l + 2N... of the packed
-//            row; the lanes are then added as a tree of neighbours
+//            row; pairs of neighbouring lanes are then added, and the pairs one after the other
 //   maximum  exact in any order
 //   sum      lane l sums the weights of tokens l, l + N... of the split, then the lanes are added
 //   values   element by element, token by token, ascending, over the tokens that the row sees
@@ -80,9 +80,13 @@ struct Scratch {
   float* keys;    // [2 * kMaxLanes, key_pad]: rows of a group of tokens, converted
   float* panel;   // [key_pad, 2 * kMaxLanes]: the same, transposed
   float* values;  // [kValueTokens, value_pad]
+  // [kValueTokens, max(key_pad, value_pad)]: rows of a layout that scatters them, dense again, in
+  // the cache's dtype.
+  float* collected;
 };
 inline constexpr int32_t kMaxLanes = 16;
-inline constexpr int32_t kValueTokens = 32;
+inline constexpr int32_t kValueTokens = 64;
+static_assert(2 * kMaxLanes <= kValueTokens, "groups of keys fit `collected` too");
 
 // A strided matrix of [rows, columns] elements of a dtype.
 struct Rows2d {

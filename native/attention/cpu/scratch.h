@@ -2,6 +2,7 @@
 #ifndef VATTENTION_ATTENTION_CPU_SCRATCH_H_
 #define VATTENTION_ATTENTION_CPU_SCRATCH_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
@@ -68,6 +69,8 @@ class ThreadScratch {
     kernel_.keys = take(group_tokens * problem.key_pad);
     kernel_.panel = take(group_tokens * problem.key_pad);
     kernel_.values = take(kValueTokens * static_cast<int64_t>(problem.value_pad));
+    kernel_.collected =
+        take(kValueTokens * static_cast<int64_t>(std::max(problem.key_pad, problem.value_pad)));
     for (State* state : {&split_, &running_}) {
       state->maximum = take(rows);
       state->sum = take(rows);

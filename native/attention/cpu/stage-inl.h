@@ -41,65 +41,77 @@ HWY_INLINE void StageRow(const char* HWY_RESTRICT row, int32_t dim, int32_t pad,
   }
 }
 
-// Gathers the pieces of one head of one row into `to`, `shape.dim` consecutive elements.
+// Collects the rows of kLanes tokens that are neighbours in the published layout's V: reads each
+// element of the dim along the tokens and transposes. `to` gets rows of `shape.dim` elements; dim
+// is a multiple of 8, and what lies past a multiple of kPair is left to the caller. Returns how
+// many elements of each row are done.
+HWY_INLINE int32_t CollectTransposed(const char* HWY_RESTRICT first, const RowShape& shape,
+                                     uint16_t* HWY_RESTRICT to) {
+  const DF d;
+  const DU32 du;
+  const DU16Half dh;
+  const int32_t whole = shape.dim / static_cast<int32_t>(kPair) * static_cast<int32_t>(kPair);
+  for (int32_t e = 0; e < whole; e += static_cast<int32_t>(kPair)) {
+    VF rows[kLanes];
+    // Two elements make one lane of 32 bits, so that half as many lanes have to be moved.
+    Unroll<kLanes>(VATTN_UNROLL(i) {
+      const auto at = [&](size_t element) HWY_ATTR __attribute__((always_inline)) {
+        const char* from = first + (e + static_cast<int64_t>(element)) * shape.piece_bytes;
+        return hn::PromoteTo(du, hn::LoadU(dh, reinterpret_cast<const uint16_t*>(from)));
+      };
+      rows[i] = hn::BitCast(d, hn::Or(at(2 * i), hn::ShiftLeft<16>(at(2 * i + 1))));
+    });
+    Transpose(rows);
+    Unroll<kLanes>(VATTN_UNROLL(i) {
+      hn::StoreU(hn::BitCast(DU16(), rows[i]), DU16(),
+                 to + static_cast<int64_t>(i) * shape.dim + e);
+    });
+  }
+  return whole;
+}
+
+HWY_INLINE int32_t CollectTransposed(const char* HWY_RESTRICT first, const RowShape& shape,
+                                     float* HWY_RESTRICT to) {
+  const DF d;
+  const int32_t step = static_cast<int32_t>(kLanes);
+  const int32_t whole = shape.dim / step * step;
+  for (int32_t e = 0; e < whole; e += step) {
+    VF rows[kLanes];
+    Unroll<kLanes>(VATTN_UNROLL(i) {
+      const char* from = first + (e + static_cast<int64_t>(i)) * shape.piece_bytes;
+      rows[i] = hn::LoadU(d, reinterpret_cast<const float*>(from));
+    });
+    Transpose(rows);
+    Unroll<kLanes>(
+        VATTN_UNROLL(i) { hn::StoreU(rows[i], d, to + static_cast<int64_t>(i) * shape.dim + e); });
+  }
+  return whole;
+}
+
+// Collects one row's pieces, from element `begin` on, into consecutive elements.
 template <class Element>
-HWY_INLINE void GatherRow(const char* HWY_RESTRICT row, const RowShape& shape,
-                          Element* HWY_RESTRICT to) {
-  if (shape.piece == 1) {
-    for (int32_t e = 0; e < shape.dim; ++e) {
-      std::memcpy(to + e, row + e * shape.piece_bytes, sizeof(Element));
+HWY_INLINE void CollectRow(const char* HWY_RESTRICT row, const RowShape& shape, int32_t begin,
+                           Element* HWY_RESTRICT to) {
+  constexpr int32_t kBlock = 16 / static_cast<int32_t>(sizeof(Element));  // the published K
+  if (shape.piece == kBlock) {
+    row += begin / kBlock * shape.piece_bytes;
+    for (int32_t e = begin; e < shape.dim; e += kBlock, row += shape.piece_bytes) {
+      std::memcpy(to + e, row, 16);
     }
     return;
   }
-  for (int32_t e = 0; e < shape.dim; e += shape.piece) {
-    std::memcpy(to + e, row, shape.piece * sizeof(Element));
-    row += shape.piece_bytes;
-  }
-}
-
-// The published layout's V, where a block's tokens are neighbours: kLanes tokens of `shape.dim`
-// elements, read along the tokens and transposed.
-template <class Loader>
-HWY_INLINE void StageTransposed(const char* HWY_RESTRICT first, const RowShape& shape, int32_t pad,
-                                float* HWY_RESTRICT to) {
-  const DF d;
-  const DU16Half dh;
-  for (size_t e = 0; e < static_cast<size_t>(pad); e += kPair) {
-    VF columns[2][kLanes];
-    for (size_t half = 0; half < 2; ++half) {
-      VF(&rows)[kLanes] = columns[half];
-      Unroll<kLanes>(VATTN_UNROLL(i) {
-        // The element that belongs into lane i of this half of the packed pair.
-        const size_t element = e + (Loader::kInterleaved ? 2 * i + half : half * kLanes + i);
-        if (element >= static_cast<size_t>(shape.dim)) {
-          rows[i] = hn::Zero(d);
-        } else {
-          const char* from = first + static_cast<int64_t>(element) * shape.piece_bytes;
-          if constexpr (Loader::kInterleaved) {
-            const auto bits = hn::LoadU(dh, reinterpret_cast<const uint16_t*>(from));
-            rows[i] = hn::BitCast(d, hn::ShiftLeft<16>(hn::PromoteTo(DU32(), bits)));
-          } else if constexpr (sizeof(typename Loader::Element) == 2) {
-            rows[i] = PromoteF16(reinterpret_cast<const uint16_t*>(from), kLanes);
-          } else {
-            rows[i] = hn::LoadU(d, reinterpret_cast<const float*>(from));
-          }
-        }
-      });
-      Transpose(rows);
-    }
-    for (size_t half = 0; half < 2; ++half) {
-      Unroll<kLanes>(
-          VATTN_UNROLL(i) { hn::StoreU(columns[half][i], d, to + i * pad + e + half * kLanes); });
-    }
+  for (int32_t e = begin; e < shape.dim; e += shape.piece) {
+    std::memcpy(to + e, row + e / shape.piece * shape.piece_bytes, shape.piece * sizeof(Element));
   }
 }
 
 // Stages one head (at `head_offset` bytes) of the tokens [first, last) of a split. `rows` holds the
-// address of each; `to` gets last - first rows of `pad` floats.
+// address of each; `to` gets last - first rows of `pad` floats. `collected` is scratch for as many
+// rows of `shape.dim` elements.
 template <class Loader>
 HWY_INLINE void StageRows(const char* const* HWY_RESTRICT rows, int64_t head_offset, int32_t first,
                           int32_t last, const RowShape& shape, int32_t pad,
-                          float* HWY_RESTRICT to) {
+                          float* HWY_RESTRICT collected, float* HWY_RESTRICT to) {
   using Element = typename Loader::Element;
   if (shape.piece == shape.dim) {
     for (int32_t t = first; t < last; ++t) {
@@ -107,20 +119,24 @@ HWY_INLINE void StageRows(const char* const* HWY_RESTRICT rows, int64_t head_off
     }
     return;
   }
-  // 512: the largest head dim (config_check.cc).
-  HWY_ALIGN Element gathered[512];
+  // All rows are collected before the first is read again: a vector that is loaded right after the
+  // narrow stores it consists of would wait for them.
+  auto* dense = reinterpret_cast<Element*>(collected);
+  constexpr int32_t kCount = static_cast<int32_t>(kLanes);
+  constexpr auto kApart = static_cast<ptrdiff_t>((kLanes - 1) * sizeof(Element));
   for (int32_t t = first; t < last;) {
-    constexpr int32_t kCount = static_cast<int32_t>(kLanes);
-    constexpr auto kApart = static_cast<ptrdiff_t>((kLanes - 1) * sizeof(Element));
-    if (shape.piece == 1 && t + kCount <= last && rows[t + kCount - 1] - rows[t] == kApart) {
-      StageTransposed<Loader>(rows[t] + head_offset, shape, pad, to + (t - first) * pad);
-      t += kCount;
-      continue;
+    Element* at = dense + static_cast<int64_t>(t - first) * shape.dim;
+    const bool neighbours =
+        shape.piece == 1 && t + kCount <= last && rows[t + kCount - 1] - rows[t] == kApart;
+    const int32_t done = neighbours ? CollectTransposed(rows[t] + head_offset, shape, at) : 0;
+    const int32_t end = neighbours ? t + kCount : t + 1;
+    for (; t < end; ++t, at += shape.dim) {
+      if (done < shape.dim) CollectRow(rows[t] + head_offset, shape, done, at);
     }
-    GatherRow(rows[t] + head_offset, shape, gathered);
-    StageRow<Loader>(reinterpret_cast<const char*>(gathered), shape.dim, pad,
-                     to + (t - first) * pad);
-    ++t;
+  }
+  for (int32_t t = first; t < last; ++t) {
+    const Element* row = dense + static_cast<int64_t>(t - first) * shape.dim;
+    StageRow<Loader>(reinterpret_cast<const char*>(row), shape.dim, pad, to + (t - first) * pad);
   }
 }
 

@@ -159,40 +159,45 @@ HWY_INLINE VF AddNeighbours(VF a, VF b) {
   return hn::Add(hn::ConcatEven(d, b, a), hn::ConcatOdd(d, b, a));
 }
 
-// Sums each of kLanes vectors over its lanes, as a tree of neighbours: lane j of the result is the
-// sum of sums[j].
-HWY_INLINE VF ReduceRows(VF (&sums)[kLanes]) {
-  if constexpr (kLanes >= 16) {
-    Unroll<kLanes / 2>(VATTN_UNROLL(i) { sums[i] = AddNeighbours(sums[2 * i], sums[2 * i + 1]); });
-  }
-  if constexpr (kLanes >= 8) {
-    Unroll<4>(VATTN_UNROLL(i) { sums[i] = AddNeighbours(sums[2 * i], sums[2 * i + 1]); });
-  }
-  Unroll<2>(VATTN_UNROLL(i) { sums[i] = AddNeighbours(sums[2 * i], sums[2 * i + 1]); });
-  return AddNeighbours(sums[0], sums[1]);
+// One stage of a transposition: moves the lowest bit of the lane to the top of the row's index and
+// the lowest bit of the row to the top of the lane's. As many stages as a row's index has bits
+// exchange the two.
+template <size_t kRows>
+HWY_INLINE void RotateIndex(const VF (&from)[kRows], VF (&to)[kRows]) {
+  const DF d;
+  Unroll<kRows / 2>(VATTN_UNROLL(i) {
+    to[i] = hn::ConcatEven(d, from[2 * i + 1], from[2 * i]);
+    to[i + kRows / 2] = hn::ConcatOdd(d, from[2 * i + 1], from[2 * i]);
+  });
 }
 
-// rows[j] lane i <-> rows[i] lane j. Each stage rotates the bits of the index (row, lane) by one.
-HWY_INLINE void Transpose(VF (&rows)[kLanes]) {
-  const DF d;
-  VF turned[kLanes];
-  const auto stage = [&](VF(&from)[kLanes], VF(&to)[kLanes]) HWY_ATTR
-      __attribute__((always_inline)) {
-        Unroll<kLanes / 2>(VATTN_UNROLL(i) {
-          to[i] = hn::ConcatEven(d, from[2 * i + 1], from[2 * i]);
-          to[i + kLanes / 2] = hn::ConcatOdd(d, from[2 * i + 1], from[2 * i]);
-        });
-      };
-  stage(rows, turned);
-  stage(turned, rows);
-  if constexpr (kLanes == 8) {
-    stage(rows, turned);
-    Unroll<kLanes>(VATTN_UNROLL(i) { rows[i] = turned[i]; });
+// log2(kRows) stages.
+template <size_t kRows>
+HWY_INLINE void RotateRows(VF (&rows)[kRows]) {
+  static_assert(kRows == 2 || kRows == 4 || kRows == 8 || kRows == 16, "a power of 2");
+  VF turned[kRows];
+  RotateIndex(rows, turned);
+  if constexpr (kRows >= 4) RotateIndex(turned, rows);
+  if constexpr (kRows >= 8) RotateIndex(rows, turned);
+  if constexpr (kRows >= 16) RotateIndex(turned, rows);
+  if constexpr (kRows == 2 || kRows == 8) {
+    Unroll<kRows>(VATTN_UNROLL(i) { rows[i] = turned[i]; });
   }
-  if constexpr (kLanes == 16) {
-    stage(rows, turned);
-    stage(turned, rows);
-  }
+}
+
+// rows[j] lane i <-> rows[i] lane j.
+HWY_INLINE void Transpose(VF (&rows)[kLanes]) { RotateRows(rows); }
+
+// Sums each of kLanes vectors over its lanes: lane j of the result is the sum of sums[j]. Pairs of
+// neighbouring lanes are added first, then the pairs one after the other: an order that costs few
+// permutations here and few registers where lanes are tokens (PackedScores).
+HWY_INLINE VF ReduceRows(const VF (&sums)[kLanes]) {
+  VF pairs[kLanes / 2];
+  Unroll<kLanes / 2>(VATTN_UNROLL(i) { pairs[i] = AddNeighbours(sums[2 * i], sums[2 * i + 1]); });
+  RotateRows(pairs);
+  VF sum = hn::Zero(DF());  // as PackedScores begins: 0 + -0 is 0
+  Unroll<kLanes / 2>(VATTN_UNROLL(i) { sum = hn::Add(sum, pairs[i]); });
+  return sum;
 }
 
 }  // namespace HWY_NAMESPACE

@@ -21,8 +21,6 @@ constexpr size_t kMappedBytes = 1 << 20;
 Napi::Function Memory::Define(Napi::Env env) {
   return DefineClass(env, "Memory",
                      {InstanceAccessor<&Memory::GetAddress>("address"),
-                      InstanceAccessor<&Memory::GetBytes>("bytes"),
-                      InstanceAccessor<&Memory::GetDisposed>("disposed"),
                       InstanceMethod<&Memory::Release>("release")});
 }
 
@@ -75,14 +73,6 @@ void Memory::Free(Napi::Env env) {
 Napi::Value Memory::GetAddress(const Napi::CallbackInfo& info) {
   return Napi::BigInt::New(info.Env(),
                            static_cast<uint64_t>(reinterpret_cast<uintptr_t>(address_)));
-}
-
-Napi::Value Memory::GetBytes(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), static_cast<double>(bytes_));
-}
-
-Napi::Value Memory::GetDisposed(const Napi::CallbackInfo& info) {
-  return Napi::Boolean::New(info.Env(), address_ == nullptr);
 }
 
 void Memory::Release(const Napi::CallbackInfo& info) { Free(info.Env()); }

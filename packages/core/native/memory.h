@@ -17,8 +17,6 @@ class Memory : public Napi::ObjectWrap<Memory> {
 
  private:
   Napi::Value GetAddress(const Napi::CallbackInfo& info);
-  Napi::Value GetBytes(const Napi::CallbackInfo& info);
-  Napi::Value GetDisposed(const Napi::CallbackInfo& info);
   void Release(const Napi::CallbackInfo& info);
   void Free(Napi::Env env);
 

@@ -132,8 +132,6 @@ export interface NativeCache {
 /** Aligned memory of the host. */
 export interface NativeMemory {
   readonly address: bigint
-  readonly bytes: number
-  readonly disposed: boolean
   /** Idempotent. */
   release(): void
 }

@@ -11,16 +11,12 @@ import {
   type Reason,
 } from '@vattention/interface'
 
-import { callNative } from '../../../native/node/native-error.ts'
-import { addon, type NativeMemory } from './addon.ts'
+import { HostMemory } from './host-memory.ts'
 import type { OwnedTensor } from './owned-tensor.ts'
-
-/** A cache line, and the widest vector there is: no kernel wants more. */
-const alignment = 64
 
 /** A dense tensor in memory of its own. */
 export interface HostTensor extends OwnedTensor, Disposable {
-  readonly owner: NativeMemory
+  readonly owner: HostMemory
 }
 
 class DenseHostTensor implements HostTensor {
@@ -31,7 +27,7 @@ class DenseHostTensor implements HostTensor {
   constructor(
     readonly dtype: DType,
     readonly shape: readonly number[],
-    readonly owner: NativeMemory,
+    readonly owner: HostMemory,
   ) {
     this.data = owner.address
     this.strides = Object.freeze(denseStrides(shape))
@@ -70,12 +66,7 @@ export function hostTensor(dtype: DType, shape: readonly number[]): HostTensor {
   }
   if (reasons.length > 0) throw errors.invalidTensor('hostTensor', reasons)
   const bytes = elementCount(shape) * dtypeBytes[dtype]
-  const { Memory } = addon()
-  return new DenseHostTensor(
-    dtype,
-    Object.freeze([...shape]),
-    callNative(() => new Memory(bytes, alignment)),
-  )
+  return new DenseHostTensor(dtype, Object.freeze([...shape]), new HostMemory(bytes))
 }
 
 function isAddressable(shape: readonly number[], dtype: DType): boolean {

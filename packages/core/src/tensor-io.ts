@@ -19,8 +19,9 @@ import {
 
 import { callNative } from '../../../native/node/native-error.ts'
 import { tensorRecordLength, writeTensorRecord } from '../../../native/node/tensor-record.ts'
-import { addon, type NativeMemory } from './addon.ts'
-import { liveOwner, type TensorOwner } from './owned-tensor.ts'
+import { addon } from './addon.ts'
+import { HostMemory } from './host-memory.ts'
+import { liveOwner } from './owned-tensor.ts'
 
 /** Typed arrays hold no more elements than this. */
 const mostElements = 2 ** 32
@@ -94,14 +95,10 @@ function prepare(what: string, tensor: Tensor): boolean {
   if (reasons.length > 0) throw errors.invalidTensor(what, reasons)
   const owner = liveOwner(tensor)
   writeTensorRecord(record, 0, tensor)
-  return isMemory(owner) && isInside(what, tensor, owner)
+  return owner instanceof HostMemory && isInside(what, tensor, owner)
 }
 
-function isMemory(owner: TensorOwner | undefined): owner is NativeMemory {
-  return owner !== undefined && 'address' in owner
-}
-
-function isInside(what: string, tensor: Tensor, { address, bytes }: NativeMemory): true {
+function isInside(what: string, tensor: Tensor, { address, bytes }: HostMemory): true {
   const offset = Number(tensor.data - address)
   const span = spanBytes(tensor)
   if (offset >= 0 && offset + span <= bytes) return true
