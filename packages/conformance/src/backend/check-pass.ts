@@ -5,7 +5,7 @@ import { rounding } from '../number-formats.ts'
 import { mix, Random } from '../random.ts'
 import { referenceAttention, type ReferenceInput } from '../reference-attention.ts'
 import { lseBound, outputBound } from '../tolerance.ts'
-import type { LayerResult, PassResult, Work } from './pass.ts'
+import type { LayerResult, PassResult, Work } from './pass-result.ts'
 import type { Scene } from './scene.ts'
 
 /** Multiplications that the reference may spend on one layer of a pass: well below a second. */

@@ -8,22 +8,9 @@ import { expect } from '../expect.ts'
 import { readValues } from '../memory.ts'
 import { checkPass } from './check-pass.ts'
 import { makeOperand, type Operand, type Placement } from './operand.ts'
+import type { Appending, LayerResult, PassResult, Work } from './pass-result.ts'
 import type { Scene } from './scene.ts'
-import type { RowKind, Tracked } from './tracked.ts'
-
-/** What a sequence does in a pass. */
-export interface Work {
-  readonly sequence: Tracked
-  readonly queryLength: number
-  /** Defaults to the known tokens, and the new ones where the pass adds any. */
-  readonly kvLength?: number
-}
-
-/**
- * How new K and V rows get into the cache: `run` is given them, `append` comes before, the caller
- * has written them already, or there are none (the queries stand at the last known tokens).
- */
-export type Appending = 'run' | 'append' | 'written' | 'none'
+import type { RowKind } from './tracked.ts'
 
 /** How to do a pass. */
 export interface PassOptions {
@@ -39,24 +26,6 @@ export interface PassOptions {
   readonly check?: boolean
   /** Uses `runAsync`. Defaults to `false`. */
   readonly async?: boolean
-}
-
-/** What a layer gave. */
-export interface LayerResult {
-  readonly layer: number
-  /** What the backend was given, `[tokens, queryHeads, headDim]`. */
-  readonly query: Float32Array
-  /** `[tokens, queryHeads, valueHeadDim]` */
-  readonly output: Float32Array
-  /** `[tokens, queryHeads]` */
-  readonly lse: Float32Array | undefined
-}
-
-/** A pass, as it was done. */
-export interface PassResult {
-  readonly work: readonly Required<Work>[]
-  readonly appending: Appending
-  readonly layers: readonly LayerResult[]
 }
 
 /** Prepares, runs, reads and checks. */

@@ -15,7 +15,8 @@ import {
 import type { BackendCase, BackendContext } from './context.ts'
 import type { DescribedConfig } from './needs.ts'
 import { batchFlags, smallBatch, type Lengths } from './pass-case.ts'
-import { doPass, type PassResult } from './pass.ts'
+import { doPass } from './pass.ts'
+import type { PassResult } from './pass-result.ts'
 import type { Scene } from './scene.ts'
 import type { Tracked } from './tracked.ts'
 
