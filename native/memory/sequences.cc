@@ -201,8 +201,9 @@ Status Resolve(CacheCore* core, const vattn_sequence* handles, int32_t count, va
   Lock lock(core->mutex);
   if (Status status = core->CheckOpen(); !status.ok()) return status;
   for (int32_t i = 0; i < count; ++i) {
-    uint32_t index;
-    if (Status status = core->FindSequence(handles[i], &index); !status.ok()) return status;
+    // Asked by every layer of a pass: no Status unless it says something.
+    uint32_t index = core->handles.Find(handles[i]);
+    if (index == SequenceHandles::kNoIndex) return core->FindSequence(handles[i], &index);
     const Sequence& sequence = core->sequences[index];
     if (rows->slot != nullptr) rows->slot[i] = sequence.slot == kNone ? 0 : sequence.slot;
     if (rows->backed_length != nullptr) rows->backed_length[i] = sequence.backed;

@@ -105,8 +105,9 @@ Status PagedCache::Resolve(std::span<const vattn_sequence> sequences, vattn_rows
   if (Status status = CheckOpen(); !status.ok()) return status;
   int32_t widest = 0;
   for (const vattn_sequence sequence : sequences) {
-    uint32_t index;
-    if (Status status = Find(sequence, &index); !status.ok()) return status;
+    // Asked by every layer of a pass: no Status unless it says something.
+    uint32_t index = handles_.Find(sequence);
+    if (index == SequenceHandles::kNoIndex) return Find(sequence, &index);
     widest = std::max(widest, BlocksFor(states_[index].length));
   }
   if (rows->block_table != nullptr && rows->block_table_stride < widest) {
