@@ -18,7 +18,9 @@ class InternalError : public std::logic_error {
   using std::logic_error::logic_error;
 };
 
-[[noreturn]] inline void ThrowInternalError(const char* condition, const char* file, int line) {
+// Not inlined: there are hundreds of checks.
+[[noreturn, gnu::noinline, gnu::cold]] inline void ThrowInternalError(const char* condition,
+                                                                      const char* file, int line) {
   throw InternalError(std::string("invariant broken: ") + condition + " (" + file + ":" +
                       std::to_string(line) + "). This is a bug of vAttention: please report it.");
 }

@@ -19,16 +19,29 @@ void CopyText(const char* text, size_t length, char* to, size_t capacity) {
 
 }  // namespace
 
-Status Status::OfDriver(const DriverStatus& driver, const std::string& doing) {
-  std::ostringstream message;
-  message << doing << " failed: " << driver.call << " returned code " << driver.code;
-  if (driver.code > 0 && driver.code < 4096) {
-    message << " (" << std::strerror(static_cast<int>(driver.code)) << ")";
+void MessagePart::AppendTo(std::string* message) const {
+  if (text_.data() != nullptr) {
+    message->append(text_);
+    return;
   }
-  message << ".";
+  if (negative_) message->push_back('-');
+  message->append(std::to_string(digits_));
+}
+
+Status Status::Make(vattn_status code, std::initializer_list<MessagePart> parts) {
   Status status;
-  status.code_ = driver.status;
-  status.message_ = message.str();
+  status.code_ = code;
+  for (const MessagePart& part : parts) part.AppendTo(&status.message_);
+  return status;
+}
+
+Status Status::OfDriver(const DriverStatus& driver, const std::string& doing) {
+  Status status =
+      Error(driver.status, doing, " failed: ", driver.call, " returned code ", driver.code);
+  if (driver.code > 0 && driver.code < 4096) {
+    status.message_ += std::string(" (") + std::strerror(static_cast<int>(driver.code)) + ")";
+  }
+  status.message_ += ".";
   status.driver_call_ = driver.call;
   status.driver_code_ = driver.code;
   return status;

@@ -2,11 +2,13 @@
 #ifndef VATTENTION_NATIVE_MEMORY_STATUS_H_
 #define VATTENTION_NATIVE_MEMORY_STATUS_H_
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <sstream>
+#include <initializer_list>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "memory/driver.h"
@@ -14,19 +16,36 @@
 
 namespace vattention {
 
+// A piece of a message: text or a whole number. Messages are put together out of line, since there
+// are many of them and none is on a fast path.
+class MessagePart {
+ public:
+  MessagePart(const char* text) : text_(text) {}         // NOLINT: parts convert
+  MessagePart(std::string_view text) : text_(text) {}    // NOLINT
+  MessagePart(const std::string& text) : text_(text) {}  // NOLINT
+  template <std::signed_integral Number>
+  MessagePart(Number number)  // NOLINT
+      : negative_(number < 0),
+        digits_(negative_ ? 0 - static_cast<uint64_t>(number) : static_cast<uint64_t>(number)) {}
+  template <std::unsigned_integral Number>
+  MessagePart(Number number) : digits_(number) {}  // NOLINT
+
+  void AppendTo(std::string* message) const;
+
+ private:
+  std::string_view text_;
+  bool negative_ = false;
+  uint64_t digits_ = 0;
+};
+
 class [[nodiscard]] Status {
  public:
   Status() = default;
 
-  // The parts of the message are streamed one after the other.
+  // The parts make the message, one after the other.
   template <typename... Parts>
   static Status Error(vattn_status code, const Parts&... parts) {
-    std::ostringstream message;
-    (message << ... << parts);
-    Status status;
-    status.code_ = code;
-    status.message_ = message.str();
-    return status;
+    return Make(code, {MessagePart(parts)...});
   }
   template <typename... Parts>
   static Status InvalidArgument(const Parts&... parts) {
@@ -42,6 +61,8 @@ class [[nodiscard]] Status {
   int64_t driver_code() const { return driver_code_; }
 
  private:
+  static Status Make(vattn_status code, std::initializer_list<MessagePart> parts);
+
   vattn_status code_ = VATTN_OK;
   std::string message_;
   const char* driver_call_ = "";  // static string

@@ -47,7 +47,7 @@ struct Registration {
 };
 
 template <typename T>
-std::string Show(const T& value) {
+[[gnu::noinline, gnu::cold]] std::string Show(const T& value) {
   std::ostringstream out;
   if constexpr (std::is_enum_v<T>) {
     out << static_cast<long long>(value);
@@ -64,7 +64,8 @@ std::string Show(const T& value) {
   return out.str();
 }
 
-[[noreturn]] inline void Fail(const char* file, int line, const std::string& text) {
+[[noreturn, gnu::noinline, gnu::cold]] inline void Fail(const char* file, int line,
+                                                        const std::string& text) {
   throw CheckFailure{std::string(file) + ":" + std::to_string(line) + ": " + text};
 }
 
@@ -89,9 +90,10 @@ bool Less(const A& a, const B& b) {
   }
 }
 
+// Not inlined: tests have thousands of checks, and each would be compiled again.
 template <typename A, typename B>
-void Compare(bool holds, const char* expression, const A& a, const B& b, const char* file,
-             int line) {
+[[gnu::noinline]] void Compare(bool holds, const char* expression, const A& a, const B& b,
+                               const char* file, int line) {
   if (!holds) {
     Fail(file, line, std::string(expression) + ": " + Show(a) + " against " + Show(b));
   }

@@ -301,8 +301,8 @@ export class ContiguousKvCache implements KvCache, AsyncDisposable {
    * without a plan. Returns the driver calls made so far.
    * @throws `ERR_VATTENTION_UNSUPPORTED` for a cache made without `faults`.
    */
-  setFaults(plan?: FaultPlan): number {
-    const faults = plan && toNativeFaults(plan)
+  setFaults(plan: FaultPlan = {}): number {
+    const faults = toNativeFaults(plan)
     return this.#calls.run(() => this.#native.setFaults(faults))
   }
 

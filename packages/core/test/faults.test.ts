@@ -24,9 +24,10 @@ const prompt = Uint32Array.from({ length: 200 }, (_, i) => i)
 /**
  * Does everything that moves memory, on one cache. Each time something fails, nothing has changed:
  * lengths, contents and use are what they were, the books are right, and the same call works once
- * the driver does.
+ * the driver does. Only when undoing fails too may a sequence have got pages of its own early, in
+ * place of those that it shares.
  */
-function exercise(cache: ContiguousKvCache): void {
+function exercise(cache: ContiguousKvCache, undoFails: boolean): void {
   const lengths = new Map<number, number>()
   const grow = (sequence: number, length: number): void => {
     const { liveSequences, usedBytes, neededBytes } = cache.stats()
@@ -34,7 +35,14 @@ function exercise(cache: ContiguousKvCache): void {
       () => cache.step(u32(sequence), u32(length)),
       () => {
         cache.check()
-        expect(cache.stats()).toMatchObject({ liveSequences, usedBytes, neededBytes })
+        const now = cache.stats()
+        expect(now.liveSequences).toBe(liveSequences)
+        if (undoFails) {
+          expect(now.usedBytes).toBeGreaterThanOrEqual(usedBytes)
+          expect(now.neededBytes).toBeGreaterThanOrEqual(neededBytes)
+        } else {
+          expect(now).toMatchObject({ usedBytes, neededBytes })
+        }
         for (const [other, backed] of lengths) {
           expect(cache.backedLength(other as never)).toBe(backed)
         }
@@ -102,7 +110,7 @@ describe.each(['split', 'interleaved'] as const)(
           continue
         }
         using _ = cache
-        exercise(cache)
+        exercise(cache, (plan.failCount ?? 1) > 1)
         // Without faults nothing is left of them.
         cache.setFaults()
         const calls = cache.setFaults()

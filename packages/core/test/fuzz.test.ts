@@ -31,7 +31,7 @@ const makeSubject: MakeFuzzSubject = (random) => {
   const most = shape.maxSequences * (shape.maxLength * bytesPerToken + wasteBoundBytes)
   const options: ContiguousCacheOptions = {
     ...base,
-    limitBytes: Math.ceil(most * random.pick([0.15, 0.4, 1.5])),
+    limitBytes: Math.max(pageBytes[0]!, Math.ceil(most * random.pick([0.15, 0.4, 1.5]))),
     prefixBlockTokens: random.pick([1, 4, 16]),
     tailRows: random.pick([0, 0, 5]),
     leadRows: random.pick([0, 8, 256]),
@@ -46,6 +46,7 @@ const makeSubject: MakeFuzzSubject = (random) => {
     description: JSON.stringify(options),
     check: () => cache.check(),
     zeroes: options.zero !== 'new',
+    leastLimitBytes: pageBytes[0]!,
     ...(pageBytes.length === 1 || options.sharePageBytes ? { wasteBoundBytes } : {}),
     ...(mapAhead && { mapper: cache.mapper }),
     trim: (keepBytes) => cache.trim({ keepBytes, prefixes: random.integer(2) === 0 }),

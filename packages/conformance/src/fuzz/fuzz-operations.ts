@@ -150,8 +150,12 @@ const snapshot = (world: FuzzWorld): Snapshot => ({
 function expectUnchanged(world: FuzzWorld, before: Snapshot): void {
   const after = snapshot(world)
   // The mapper moves pages, and so do fences that pass; prefixes given up on the way are given up.
+  // Any step may clear away what waited for its fence, or what a lower limit asks for.
+  const { condemnedBytes, totalBytes, limitBytes } = before.stats
   const settled =
     (!world.subject.mapper || world.paused) &&
+    condemnedBytes === 0 &&
+    totalBytes <= limitBytes &&
     after.completed === before.completed &&
     after.stats.evictions === before.stats.evictions
   const seen = ({ stats }: Snapshot) => ({
@@ -266,7 +270,8 @@ async function misuse(world: FuzzWorld): Promise<Done | undefined> {
 
 function limit(world: FuzzWorld): Done {
   const share = world.random.pick([0.3, 0.6, 1, 1.3])
-  world.limitBytes = Math.ceil(world.firstLimitBytes * share)
+  const { leastLimitBytes = 1 } = world.subject
+  world.limitBytes = Math.max(leastLimitBytes, Math.ceil(world.firstLimitBytes * share))
   world.cache.setLimit(world.limitBytes)
   return { what: `limit ${world.limitBytes}`, touched: [...world.live.keys()] }
 }

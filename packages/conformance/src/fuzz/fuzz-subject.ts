@@ -23,6 +23,8 @@ export interface FuzzSubject {
   readonly zeroes?: boolean
   /** A live sequence that shares nothing wastes less than this. Defaults to no bound. */
   readonly wasteBoundBytes?: number
+  /** The lowest limit that the cache takes. Defaults to 1. */
+  readonly leastLimitBytes?: number
 }
 
 /** Makes a subject; options are drawn from `random`. The fuzzer disposes cache and stream. */
