@@ -8,7 +8,6 @@ const variants: readonly (readonly [blockTokens: number, poolLayout: PoolLayout]
   [16, 'nhd'],
   [256, 'nhd'],
   [16, 'paged-attention'],
-  [128, 'paged-attention'],
 ]
 
 for (const [blockTokens, poolLayout] of variants) {
