@@ -50,7 +50,7 @@ function must(result) {
 /** Every sequence decodes one token a step into memory that is there. */
 function nothingToMap(count) {
   const length = 160
-  using cache = new ContiguousKvCache({
+  const cache = new ContiguousKvCache({
     ...shape,
     layout,
     maxSequences: count,
@@ -75,6 +75,7 @@ function nothingToMap(count) {
       durations.push(Number(end - start))
     }
   }
+  cache[Symbol.dispose]()
   // The first tenth warms up.
   return summary(durations.slice(durations.length - rounds))
 }
@@ -96,7 +97,7 @@ function sleepUntil(at) {
 /** Sequences with prompts of 64 to 256 tokens grow to 256 to 2048 and are replaced at once. */
 function turnover(mapAhead) {
   const count = 64
-  using cache = new ContiguousKvCache({
+  const cache = new ContiguousKvCache({
     ...shape,
     layout,
     maxSequences: count + 8,
@@ -145,6 +146,7 @@ function turnover(mapAhead) {
     if (prompts > 0 && driverCalls > 0) tally.withPromptMappedSync++
   }
   const stats = cache.stats()
+  cache[Symbol.dispose]()
   return {
     ...tally,
     shareWithoutDriverCall: 1 - tally.mappedSync / tally.steps,

@@ -70,9 +70,11 @@ function grow(cache, length) {
 
 /** Nothing changes: the floor of a call. */
 function nothing() {
-  using cache = cacheOf(count, count * 64)
+  const cache = cacheOf(count, count * 64)
   const { sequences, lengths } = grow(cache, 40)
-  return time(rounds, () => must(cache.step(sequences, lengths)))
+  const times = time(rounds, () => must(cache.step(sequences, lengths)))
+  cache[Symbol.dispose]()
+  return times
 }
 
 /**
@@ -80,7 +82,7 @@ function nothing() {
  * blocks of 16 tokens a sixteenth of them takes a block each step, recycled and so zeroed.
  */
 function decode(tokensPerBlock, most) {
-  using cache = cacheOf(count, count * (most + tokensPerBlock), { blockTokens: tokensPerBlock })
+  const cache = cacheOf(count, count * (most + tokensPerBlock), { blockTokens: tokensPerBlock })
   const { sequences, lengths } = grow(cache, 1)
   for (let s = 0; s < count; s++) lengths[s] = 1 + (s % (most - 1))
   must(cache.step(sequences, lengths))
@@ -92,59 +94,71 @@ function decode(tokensPerBlock, most) {
       lengths[s] = 1
     }
   }
-  return time(Math.min(rounds, 4000), () => must(cache.step(sequences, lengths)), advance)
+  const times = time(Math.min(rounds, 4000), () => must(cache.step(sequences, lengths)), advance)
+  cache[Symbol.dispose]()
+  return times
 }
 
 /** A prompt of 1024 tokens over recycled blocks, zeroed by the step. */
 function prompt() {
-  using cache = cacheOf(4, 2048)
+  const cache = cacheOf(4, 2048)
   const lengths = Uint32Array.of(1024)
-  return time(200, () => {
+  const times = time(200, () => {
     const { sequence } = cache.allocate()
     must(cache.step(Uint32Array.of(sequence), lengths))
     cache.free(sequence)
   })
+  cache[Symbol.dispose]()
+  return times
 }
 
 /** Fork at 1000 tokens, step by one: 62 blocks shared, 8 tokens copied. */
 function fork() {
-  using cache = cacheOf(4, 4096)
+  const cache = cacheOf(4, 4096)
   const { sequence: source } = cache.allocate()
   must(cache.step(Uint32Array.of(source), Uint32Array.of(1000)))
-  return time(2000, () => {
+  const times = time(2000, () => {
     const child = cache.fork(source, 1000)
     must(cache.step(Uint32Array.of(child), Uint32Array.of(1001)))
     cache.free(child)
   })
+  cache[Symbol.dispose]()
+  return times
 }
 
 /** Lookup of a prompt of 2048 tokens that is cached, and of one that is not. */
 function prefix(hit) {
-  using cache = cacheOf(4, 8192)
+  const cache = cacheOf(4, 8192)
   const tokens = Uint32Array.from({ length: 2048 }, (_, i) => i * 7)
   const { sequence } = cache.allocate()
   must(cache.step(Uint32Array.of(sequence), Uint32Array.of(2048)))
   cache.publish(sequence, tokens)
   const asked = hit ? tokens : tokens.map((token) => token + 1)
-  return time(5000, () => cache.free(cache.allocate({ prefix: asked }).sequence))
+  const times = time(5000, () => cache.free(cache.allocate({ prefix: asked }).sequence))
+  cache[Symbol.dispose]()
+  return times
 }
 
 /** Telling the cache of one more full block of a sequence of 2048 tokens. */
 function publish() {
-  using cache = cacheOf(4, 8192)
+  const cache = cacheOf(4, 8192)
   const tokens = Uint32Array.from({ length: 2048 }, (_, i) => i * 7)
   const { sequence } = cache.allocate()
   must(cache.step(Uint32Array.of(sequence), Uint32Array.of(2048)))
-  return time(5000, () => cache.publish(sequence, tokens))
+  const times = time(5000, () => cache.publish(sequence, tokens))
+  cache[Symbol.dispose]()
+  return times
 }
 
 /** The block tables of all sequences, 512 tokens each. */
 function blockTables() {
-  using cache = cacheOf(count, count * 512)
+  const cache = cacheOf(count, count * 512)
   const { sequences } = grow(cache, 512)
   const out = new Int32Array(count * 32)
   const view = cache.view()
-  return time(rounds, () => view.blockTables(sequences, out, 32))
+  const times = time(rounds, () => view.blockTables(sequences, out, 32))
+  cache[Symbol.dispose]()
+  return times
 }
 
 const microseconds = {

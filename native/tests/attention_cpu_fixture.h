@@ -185,6 +185,7 @@ class TestCache {
   std::vector<uint8_t>& memory() { return memory_; }
   const int32_t* table() const { return table_.data(); }
   int64_t table_stride() const { return blocks_per_slot_; }
+  int64_t table_size() const { return static_cast<int64_t>(table_.size()); }
   vattn_tensor& key(int32_t layer) { return key_[static_cast<size_t>(layer)]; }
 
  private:
@@ -324,8 +325,11 @@ inline vattn_status Prepare(vattn_plan* plan, const Setup& setup, const TestCach
     slot.push_back(static_cast<uint32_t>(part.slot));
     backed.push_back(part.kv);
     kept.push_back(part.first_kept);
-    const int32_t* row = cache.table() + part.slot * cache.table_stride();
-    std::vector<int32_t> copy(row, row + cache.table_stride());
+    // Tests also ask for slots that there are not.
+    const int64_t begin = std::min(part.slot * cache.table_stride(), cache.table_size());
+    const int64_t end = std::min(begin + cache.table_stride(), cache.table_size());
+    std::vector<int32_t> copy(cache.table() + begin, cache.table() + end);
+    copy.resize(static_cast<size_t>(cache.table_stride()));
     for (uint32_t b = 0; b < part.first_kept / static_cast<uint32_t>(setup.layout.block_tokens);
          ++b) {
       copy[b] = -1;

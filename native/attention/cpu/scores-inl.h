@@ -221,7 +221,9 @@ HWY_INLINE void Scores(const Problem& problem, const RowShape& shape, const RowS
   const auto pad = static_cast<size_t>(problem.key_pad);
   const int32_t per_head = rows.tokens * rows.group;
   const bool packed = per_head >= kPackedRows;
-  const bool staged = packed || per_head > 1 || shape.piece != shape.dim || shape.dim % kPair != 0;
+  // Rows without padding can be read where they are.
+  const bool staged =
+      packed || per_head > 1 || shape.piece != shape.dim || shape.dim != problem.key_pad;
   const int32_t step = static_cast<int32_t>(packed ? kPair : kLanes);
   const int32_t first = split.first - split.base;
   const int32_t last = split.last - split.base;

@@ -162,7 +162,8 @@ HWY_INLINE void Values(const Problem& problem, const RowShape& shape, const RowS
   using Element = typename Loader::Element;
   const auto pad = static_cast<size_t>(problem.value_pad);
   const int32_t per_head = rows.tokens * rows.group;
-  const bool staged = per_head > kValueRows || shape.piece != shape.dim || shape.dim % kPair != 0;
+  const bool staged =
+      per_head > kValueRows || shape.piece != shape.dim || shape.dim != problem.value_pad;
   const int32_t first = split.first - split.base;
   const int32_t last = split.last - split.base;
   std::memset(state.values, 0, sizeof(float) * rows.heads * per_head * pad);
