@@ -11,6 +11,7 @@ import { parseArgs } from 'node:util'
 
 import { ContiguousKvCache } from '@vattention/core'
 
+import { must, shape, summary } from './cache-lib.mjs'
 import { environment, writeResult } from './engine-lib.mjs'
 
 const { values } = parseArgs({
@@ -24,28 +25,7 @@ const { layout } = values
 const rounds = Number(values.rounds)
 const steps = Number(values.steps)
 
-/** SmolLM2-135M: 23,040 bytes a token. */
-const shape = { layers: 30, kvHeads: 3, headDim: 64, dtype: 'bfloat16' }
 const paceMs = 2
-
-/** Percentiles of durations in nanoseconds, as microseconds. */
-function summary(nanoseconds) {
-  const sorted = Float64Array.from(nanoseconds).sort()
-  const at = (fraction) => sorted[Math.min(sorted.length - 1, Math.floor(fraction * sorted.length))]
-  const us = (value) => Math.round(value / 10) / 100
-  return {
-    samples: sorted.length,
-    p50: us(at(0.5)),
-    p90: us(at(0.9)),
-    p99: us(at(0.99)),
-    max: us(sorted.at(-1)),
-  }
-}
-
-function must(result) {
-  if (result.status !== 'ok') throw new Error(`a step failed: ${JSON.stringify(result)}`)
-  return result
-}
 
 /** Every sequence decodes one token a step into memory that is there. */
 function nothingToMap(count) {
@@ -149,7 +129,7 @@ function turnover(mapAhead) {
   cache[Symbol.dispose]()
   return {
     ...tally,
-    shareWithoutDriverCall: 1 - tally.mappedSync / tally.steps,
+    shareWithoutDriverCall: (tally.steps - tally.mappedSync) / tally.steps,
     microseconds: summary(durations),
     totalBytes: stats.totalBytes,
     neededBytes: stats.neededBytes,

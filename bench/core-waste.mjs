@@ -8,10 +8,9 @@
 import { ContiguousKvCache } from '@vattention/core'
 import { PagedKvCache } from '@vattention/paged-attention'
 
+import { must, shape } from './cache-lib.mjs'
 import { environment, writeResult } from './engine-lib.mjs'
 
-/** SmolLM2-135M: 23,040 bytes a token. */
-const shape = { layers: 30, kvHeads: 3, headDim: 64, dtype: 'bfloat16' }
 const maxLength = 2048
 const sequences = 64
 
@@ -34,8 +33,7 @@ const subjects = {
 }
 
 function step(cache, handles, lengths) {
-  const result = cache.step(Uint32Array.from(handles), Uint32Array.from(lengths))
-  if (result.status !== 'ok') throw new Error(`a step failed: ${JSON.stringify(result)}`)
+  must(cache.step(Uint32Array.from(handles), Uint32Array.from(lengths)))
 }
 
 /** The most that one sequence ever wastes while it grows token by token. */

@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util'
 
 import { PagedKvCache } from '@vattention/paged-attention'
 
+import { must, shape, summary } from './cache-lib.mjs'
 import { environment, writeResult } from './engine-lib.mjs'
 
 const { values } = parseArgs({
@@ -17,23 +18,7 @@ const { values } = parseArgs({
 const count = Number(values.sequences)
 const rounds = Number(values.rounds)
 
-/** SmolLM2-135M: 23,040 bytes a token. */
-const shape = { layers: 30, kvHeads: 3, headDim: 64, dtype: 'bfloat16' }
 const blockTokens = 16
-
-/** Percentiles of durations in nanoseconds, as microseconds. */
-function summary(nanoseconds) {
-  const sorted = Float64Array.from(nanoseconds).sort()
-  const at = (fraction) => sorted[Math.min(sorted.length - 1, Math.floor(fraction * sorted.length))]
-  const us = (value) => Math.round(value / 10) / 100
-  return {
-    samples: sorted.length,
-    p50: us(at(0.5)),
-    p90: us(at(0.9)),
-    p99: us(at(0.99)),
-    max: us(sorted.at(-1)),
-  }
-}
 
 /** Times `action` (and not `prepare`, before each), after a tenth of the rounds to warm up. */
 function time(times, action, prepare = () => undefined) {
@@ -53,11 +38,6 @@ function cacheOf(maxSequences, tokens, options = {}) {
   const { blockBytes } = PagedKvCache.geometry({ ...base, limitBytes: 2 ** 40 })
   const limitBytes = Math.ceil(tokens / base.blockTokens) * blockBytes
   return new PagedKvCache({ ...base, limitBytes })
-}
-
-function must(result) {
-  if (result.status !== 'ok') throw new Error(`a step failed: ${JSON.stringify(result)}`)
-  return result
 }
 
 /** `count` sequences of `length` tokens. */

@@ -7,6 +7,18 @@ namespace {
 
 using Table = std::vector<int32_t>;
 
+// Token i of the first `count` holds i + 1.
+void Number(PagedFixture* cache, vattn_sequence sequence, uint32_t count) {
+  for (uint32_t token = 0; token < count; ++token) {
+    cache->WriteToken(sequence, token, static_cast<float>(token + 1));
+  }
+}
+void CheckNumbers(PagedFixture* cache, vattn_sequence sequence, uint32_t count) {
+  for (uint32_t token = 0; token < count; ++token) {
+    CHECK_EQ(cache->ReadToken(sequence, token), static_cast<float>(token + 1));
+  }
+}
+
 TEST(ForkSharesFullBlocksAndCopiesThePartialOne) {
   for (const int32_t layout : {VATTN_POOL_NHD, VATTN_POOL_PAGED_ATTENTION}) {
     PagedShape shape;
@@ -63,16 +75,12 @@ TEST(TheLastForkOfAFreedSourceTakesThePartialBlockOver) {
     shape.pool_layout = layout;
     PagedFixture cache(shape);
     const vattn_sequence a = cache.Grown(13);
-    for (uint32_t token = 0; token < 13; ++token) {
-      cache.WriteToken(a, token, static_cast<float>(token + 1));
-    }
+    Number(&cache, a, 13);
     const vattn_sequence b = cache.Fork(a, 11);
     cache.Free(a);
     CHECK_EQ(cache.Blocks(cache.Stats().ahead_bytes), 2);
     cache.Step(b, 12);  // a copy would need a third block
-    for (uint32_t token = 0; token < 11; ++token) {
-      CHECK_EQ(cache.ReadToken(b, token), static_cast<float>(token + 1));
-    }
+    CheckNumbers(&cache, b, 11);
     for (uint32_t token = 11; token < 16; ++token) CHECK_EQ(cache.ReadToken(b, token), 0.0f);
     cache.Check();
   }
@@ -81,17 +89,13 @@ TEST(TheLastForkOfAFreedSourceTakesThePartialBlockOver) {
 TEST(AReservedForkKeepsWhatItWillShow) {
   PagedFixture cache;
   const vattn_sequence a = cache.Grown(12);
-  for (uint32_t token = 0; token < 12; ++token) {
-    cache.WriteToken(a, token, static_cast<float>(token + 1));
-  }
+  Number(&cache, a, 12);
   const vattn_sequence b = cache.Fork(a, 12);
   cache.Truncate(a, 9);
   cache.Step(a, 12);  // would write rows that the fork waits for: copied first
   for (uint32_t token = 9; token < 12; ++token) cache.WriteToken(a, token, 77);
   cache.Step(b, 12);
-  for (uint32_t token = 0; token < 12; ++token) {
-    CHECK_EQ(cache.ReadToken(b, token), static_cast<float>(token + 1));
-  }
+  CheckNumbers(&cache, b, 12);
   CHECK_EQ(cache.ReadToken(a, 10), 77.0f);
   cache.Check();
 }
@@ -128,9 +132,7 @@ TEST(TruncateGivesBlocksBackAndKeepsThePartialOne) {
 TEST(ASharedBlockIsCopiedBeforeItIsWritten) {
   PagedFixture cache;
   const vattn_sequence a = cache.Grown(16);
-  for (uint32_t token = 0; token < 16; ++token) {
-    cache.WriteToken(a, token, static_cast<float>(token + 1));
-  }
+  Number(&cache, a, 16);
   const vattn_sequence b = cache.Fork(a, 16);
   cache.Step(b, 16);
   CHECK_EQ(cache.Blocks(cache.Stats().mapped_bytes), 2);
@@ -196,9 +198,7 @@ TEST(AReservedForkCanBeForked) {
   PagedShape shape;
   PagedFixture cache(shape);
   const vattn_sequence a = cache.Grown(22);
-  for (uint32_t token = 0; token < 22; ++token) {
-    cache.WriteToken(a, token, static_cast<float>(token + 1));
-  }
+  Number(&cache, a, 22);
   const vattn_sequence b = cache.Fork(a, 19);
   const vattn_sequence c = cache.Fork(b, 18);
   const vattn_sequence d = cache.Fork(b, 11);
@@ -209,12 +209,8 @@ TEST(AReservedForkCanBeForked) {
   cache.Check();
   cache.Step(c, 20);
   cache.Step(d, 12);
-  for (uint32_t token = 0; token < 18; ++token) {
-    CHECK_EQ(cache.ReadToken(c, token), static_cast<float>(token + 1));
-  }
-  for (uint32_t token = 0; token < 11; ++token) {
-    CHECK_EQ(cache.ReadToken(d, token), static_cast<float>(token + 1));
-  }
+  CheckNumbers(&cache, c, 18);
+  CheckNumbers(&cache, d, 11);
   CHECK_EQ(cache.ReadToken(c, 19), 0.0f);
   CHECK_EQ(cache.ReadToken(d, 11), 0.0f);
   cache.Check();
@@ -235,9 +231,7 @@ TEST(TruncatingBehindTheWindowsEdgeStartsAnew) {
 TEST(TruncateShortensAReservation) {
   PagedFixture cache;
   const vattn_sequence a = cache.Grown(30);
-  for (uint32_t token = 0; token < 30; ++token) {
-    cache.WriteToken(a, token, static_cast<float>(token + 1));
-  }
+  Number(&cache, a, 30);
   for (const uint32_t length : {28u, 24u, 19u, 16u, 3u, 0u}) {
     const vattn_sequence b = cache.Fork(a, 28);
     cache.Truncate(b, length);

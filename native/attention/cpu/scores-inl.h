@@ -211,6 +211,19 @@ HWY_INLINE RowRange SeeingRows(const QueryRows& rows, int32_t from, int32_t to) 
   return {begin * rows.group, end * rows.group};
 }
 
+// Calls `body` with the vectors of a padded row as a constant: the common numbers, else 0.
+template <class Body>
+HWY_INLINE void WithVectors(size_t pad, const Body& body) {
+  switch (pad / kLanes) {
+    case 4:
+      return body(std::integral_constant<size_t, 4>{});
+    case 8:
+      return body(std::integral_constant<size_t, 8>{});
+    default:
+      return body(std::integral_constant<size_t, 0>{});
+  }
+}
+
 // The scores of all rows against the tokens of a split that they see; those of tokens that a row
 // does not see are left undefined. Fetches the first values too.
 template <class Loader>
@@ -254,36 +267,20 @@ HWY_INLINE void Scores(const Problem& problem, const RowShape& shape, const RowS
       if (packed) {
         // Rows of scratch that hold no token of the split give scores that nobody reads.
         PackPanel(scratch.keys, pad, scratch.panel);
-        switch (pad / kLanes) {
-          case 4:
-            PackedRows<4>(scratch.panel, query, pad, range.begin, range.end, scores);
-            break;
-          case 8:
-            PackedRows<8>(scratch.panel, query, pad, range.begin, range.end, scores);
-            break;
-          default:
-            PackedRows<0>(scratch.panel, query, pad, range.begin, range.end, scores);
-        }
+        WithVectors(pad, [&](auto vectors) HWY_ATTR {
+          PackedRows<decltype(vectors)::value>(scratch.panel, query, pad, range.begin, range.end,
+                                               scores);
+        });
         continue;
       }
       if (staged) {
-        const auto all = [&](auto vectors) HWY_ATTR {
+        WithVectors(pad, [&](auto vectors) HWY_ATTR {
           for (int32_t r = range.begin; r < range.end; ++r) {
             fetch(range.end - range.begin);
             hn::StoreU(StagedScores<decltype(vectors)::value>(scratch.keys, query + r * pad, pad),
                        d, scores + static_cast<size_t>(r) * kSplitTokens);
           }
-        };
-        switch (pad / kLanes) {
-          case 4:
-            all(std::integral_constant<size_t, 4>{});
-            break;
-          case 8:
-            all(std::integral_constant<size_t, 8>{});
-            break;
-          default:
-            all(std::integral_constant<size_t, 0>{});
-        }
+        });
       } else {
         const Element* keys[kLanes];
         for (int32_t i = 0; i < step; ++i) {

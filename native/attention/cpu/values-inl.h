@@ -123,10 +123,7 @@ HWY_INLINE void AddBlock(const QueryRows& rows, int32_t base, int32_t begin, int
     AddTokensWide<Loader, 1>(values, offset, first, share ? HWY_MIN(last, shared_first) : last,
                              nullptr, weights + i * kSplitTokens, pad, sums + i * pad);
   }
-  if (!share) {
-    if (!edges) return;
-    return;
-  }
+  if (!share) return;
   AddTokensRows<Loader>(count, values, offset, shared_first, shared_last, fetcher, weights, pad,
                         sums);
   for (int32_t i = 0; edges && i < count; ++i) {
