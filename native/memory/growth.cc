@@ -435,7 +435,7 @@ void Growth::Commit() {
         core_->SplitEntry(slot, copy.tensor, i);
       }
     }
-    slot->clean_rows = std::max(slot->clean_rows, plan.target_rows);
+    slot->clean_rows = std::max(slot->clean_rows, plan.clean_rows);
     if (sequence->share != nullptr) {
       sequence->backed = sequence->share->length;
       sequence->first_kept = sequence->share->first_kept;

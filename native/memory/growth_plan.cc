@@ -23,6 +23,9 @@ class TensorPlanner {
         known_(request.known_rows * row_),
         target_(RoundUp(request.target_rows * row_, core->config.smallest())) {}
 
+  // Rows of whole pages up to the target: pages are zeroed once, not row by row.
+  uint64_t CleanRows() const { return target_ / row_; }
+
   // False: the mapper must leave this to a step.
   bool Run() {
     FindSegments();
@@ -206,7 +209,7 @@ class TensorPlanner {
       if (request_.settled_rows != nullptr) return false;
       plan_->private_copies.push_back({tensor_, entry, valid_ - entry.offset});
       plan_->replaces_live_rows = true;
-    } else {
+    } else if (reaches_past) {
       ZeroKept(entry, 0);
     }
     *at = entry.end();
@@ -274,9 +277,11 @@ GrowthPlan PlanGrowth(CacheCore* core, const GrowthRequest& request) {
   plan.slot = request.slot;
   plan.sequence = request.sequence;
   plan.known_rows = request.known_rows;
-  plan.target_rows = request.target_rows;
+  plan.clean_rows = ~uint64_t{0};
   for (uint32_t t = 0; t < core->tensors(); ++t) {
-    if (TensorPlanner(core, request, t, &plan).Run()) continue;
+    TensorPlanner planner(core, request, t, &plan);
+    plan.clean_rows = std::min(plan.clean_rows, planner.CleanRows());
+    if (planner.Run()) continue;
     GrowthPlan nothing;
     nothing.slot = request.slot;
     nothing.sequence = request.sequence;

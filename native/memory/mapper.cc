@@ -238,7 +238,7 @@ bool Mapper::MapAheadOf(Lock* lock, uint32_t index) {
       core_, {slot_index, index, core_->FrontRow(*sequence), sequence->backed, sequence->backed,
               length + core_->config.tail_rows, nullptr, &settled, core_->pool.NextMark()});
   if (!plan.NeedsDriver()) {
-    slot->clean_rows = std::max(slot->clean_rows, plan.target_rows);
+    slot->clean_rows = std::max(slot->clean_rows, plan.clean_rows);
     core_->UpdateReady(sequence);
     // Only a step can do what is left, if anything is.
     if (sequence->backed > sequence->ahead_at) sequence->ahead_at = Sequence::kNever;
@@ -248,7 +248,7 @@ bool Mapper::MapAheadOf(Lock* lock, uint32_t index) {
   if (partial) {
     plan.placements.resize(kPagesAtOnce);
     plan.zeros.clear();
-    plan.target_rows = 0;  // not all of it is clean yet
+    plan.clean_rows = 0;  // not all of it is clean yet
   }
   const int64_t start = core_->trace.Now();
   SlotClaim claim(core_, slot_index);

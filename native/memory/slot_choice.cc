@@ -20,6 +20,7 @@ SlotFit FitOfTensor(const CacheCore& core, const Slot& slot, const Share* share,
   }
   uint64_t found = 0;
   uint64_t displaced = 0;
+  uint64_t dirty = 0;
   for (const MapEntry& entry : map.entries()) {
     if (entry.offset >= needed) break;
     while (segment != segments_end && segment->tensor == t && segment->offset < entry.offset) {
@@ -27,12 +28,15 @@ SlotFit FitOfTensor(const CacheCore& core, const Slot& slot, const Share* share,
     }
     const bool shown =
         segment != segments_end && segment->tensor == t && segment->offset == entry.offset;
-    const bool keeps =
-        shown ? segment->page == entry.page : core.pool.page(entry.page).WritableFrom(0, 0);
+    const Page& page = core.pool.page(entry.page);
+    const bool keeps = shown ? segment->page == entry.page : page.WritableFrom(0, 0);
     const uint64_t bytes = std::min(entry.end(), needed) - entry.offset;
     (keeps ? found : displaced) += bytes;
+    if (keeps && !shown) dirty += std::min<uint64_t>(bytes, page.dirty_end);
   }
-  return {needed - std::min(needed, found), displaced, map.end() > needed ? map.end() - needed : 0};
+  if (!core.config.zero_recycled) dirty = 0;
+  return {needed - std::min(needed, found), displaced, dirty,
+          map.end() > needed ? map.end() - needed : 0};
 }
 
 }  // namespace
@@ -43,6 +47,7 @@ SlotFit FitOfSlot(const CacheCore& core, const Slot& slot, const Share* share, u
     const SlotFit last = FitOfTensor(core, slot, share, rows, core.tensors() - 1);
     fit.missing += last.missing;
     fit.displaced += last.displaced;
+    fit.dirty += last.dirty;
     fit.to_spare += last.to_spare;
   }
   return fit;
@@ -53,7 +58,7 @@ uint32_t ChooseSlot(const CacheCore& core, const Share* share, uint64_t rows,
   uint32_t best = kNone;
   SlotFit best_fit{};
   auto key = [](const SlotFit& fit) {
-    return std::tuple(fit.missing, fit.displaced, fit.to_spare);
+    return std::tuple(fit.missing, fit.displaced, fit.dirty, fit.to_spare);
   };
   *reason = NoSlotReason::kFenced;
   for (uint32_t s = 0; s < core.slots.size(); ++s) {

@@ -72,6 +72,30 @@ TEST(RecycledRowsAreZeroAndTruncatedOnesAreTheSequencesOwn) {
   cache.Check();
 }
 
+TEST(AnAdoptedPageIsZeroedOnceNotRowByRow) {
+  for (const int32_t layout : {VATTN_LAYOUT_INTERLEAVED, VATTN_LAYOUT_SPLIT}) {
+    OptionsInit init;
+    init.layout = layout;
+    Cache cache(MakeOptions(init));
+    const uint64_t tensors = layout == VATTN_LAYOUT_SPLIT ? 4 : 1;
+    const auto page_tokens = static_cast<uint32_t>(kPageTokens * tensors);
+    const vattn_sequence a = cache.Allocate();
+    cache.Grow(a, 2 * page_tokens);
+    cache.Write(a, 0, 2 * page_tokens, 0xEE);
+    cache.Free(a);
+    const vattn_sequence b = cache.Allocate();
+    for (uint32_t length = 1; length <= 2 * page_tokens; ++length) {
+      const bool enters_page = length % page_tokens == 1;
+      CHECK_EQ(cache.Grow(b, length).driver_calls,
+               static_cast<int32_t>(enters_page ? tensors : 0));
+      CHECK(cache.Holds(b, length - 1, length, 0));
+      cache.Write(b, length - 1, length, 2);
+    }
+    CHECK_EQ(cache.Stats().zeroed_bytes, 2 * kPage * tensors);
+    cache.Check();
+  }
+}
+
 TEST(TailRowsAreBackedAndZero) {
   vattn_contiguous_options options = MakeOptions();
   options.tail_rows = 30;

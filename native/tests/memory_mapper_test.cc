@@ -104,6 +104,28 @@ TEST(ZeroesParkedRowsInTheBackground) {
   cache.Check();
 }
 
+TEST(OfEqualParkedSlotsTheZeroedOneIsAdopted) {
+  Cache cache(MapperOptions());
+  std::vector<vattn_sequence> sequences;
+  for (int i = 0; i < 3; ++i) {
+    sequences.push_back(cache.Allocate());
+    cache.Grow(sequences.back(), kPageTokens);
+    cache.Write(sequences.back(), 0, kPageTokens, 1);
+  }
+  cache.Drain();
+  const uint32_t clean = cache.Slot(sequences[1]);
+  cache.Free(sequences[1]);
+  cache.Drain();
+  cache.Pause();
+  cache.Free(sequences[0]);
+  cache.Free(sequences[2]);
+  const vattn_sequence next = cache.Allocate();
+  CHECK_EQ(cache.Grow(next, kPageTokens).driver_calls, 0);
+  CHECK_EQ(cache.Slot(next), clean);
+  CHECK(cache.Holds(next, 0, kPageTokens, 0));
+  cache.Check();
+}
+
 TEST(UnmapsSlidPagesOnceTheirFenceHasPassed) {
   Cache cache(MapperOptions());
   Timeline stream;
