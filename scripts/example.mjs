@@ -26,6 +26,7 @@ await runMain(async () => {
       project,
       '@vattention/core',
       '@vattention/cpu',
+      '@vattention/native',
     ],
     env,
   )

@@ -1,8 +1,8 @@
 # vattention_use_onednn(): defines the interface target `vattention_onednn` (oneDNN with OpenMP,
 # SYSTEM includes) from the prefix that scripts/bootstrap.mjs put into the cache folder.
 #
-# vattention_ship_onednn(<directory>): leaves libdnnl.so.3 in <directory>, beside the addon whose
-# rpath is $ORIGIN.
+# vattention_ship_onednn(<addon> <directory>): leaves libdnnl.so.3 in <directory>, beside the addon,
+# whose rpath is $ORIGIN.
 include_guard(GLOBAL)
 
 function(vattention_use_onednn)
@@ -20,11 +20,12 @@ function(vattention_use_onednn)
   target_link_libraries(vattention_onednn INTERFACE DNNL::dnnl OpenMP::OpenMP_CXX)
 endfunction()
 
-function(vattention_ship_onednn directory)
+function(vattention_ship_onednn addon directory)
   set(library "$ENV{VATTENTION_ONEDNN_DIR}/lib/libdnnl.so.3")
   add_custom_command(OUTPUT "${directory}/libdnnl.so.3"
     COMMAND ${CMAKE_COMMAND} -E copy "${library}" "${directory}/libdnnl.so.3"
     COMMAND ${CMAKE_STRIP} --strip-unneeded "${directory}/libdnnl.so.3"
     DEPENDS "${library}" VERBATIM)
-  add_custom_target(vattention_libdnnl ALL DEPENDS "${directory}/libdnnl.so.3")
+  add_custom_target(vattention_libdnnl DEPENDS "${directory}/libdnnl.so.3")
+  add_dependencies(${addon} vattention_libdnnl)
 endfunction()

@@ -57,8 +57,8 @@ struct Displaced {
 struct GrowthPlan {
   uint32_t slot = kNone;
   uint32_t sequence = kNone;
-  uint64_t known_rows = 0;   // rows whose tokens are known
-  uint64_t clean_rows = 0;   // rows [.., clean_rows) will be mapped, clean and private
+  uint64_t known_rows = 0;  // rows whose tokens are known
+  uint64_t clean_rows = 0;  // rows [.., clean_rows) will be mapped, clean and private
   std::vector<Displaced> displaced;
   std::vector<Placement> placements;  // by tensor, then by offset
   std::vector<PrivateCopy> private_copies;

@@ -26,8 +26,8 @@ enum class NoSlotReason {
 
 // The slot where growing to `rows` rows maps least: the smallest parked slot that is enough, else
 // the one with most of it; for a shared prefix, one that holds these very pages. Between equals the
-// one that gives up fewest pages, then the one with least to zero, then the one with least to spare.
-// kNone and *reason when there is none.
+// one that gives up fewest pages, then the one with least to zero, then the one with least to
+// spare. kNone and *reason when there is none.
 uint32_t ChooseSlot(const CacheCore& core, const Share* share, uint64_t rows, NoSlotReason* reason);
 
 }  // namespace vattention::memory

@@ -1,4 +1,4 @@
-// Scalar conversions between element types, written apart from the ones under test.
+// Conversions between element types, written apart from the ones under test.
 #ifndef VATTENTION_NATIVE_TESTS_ATTENTION_CPU_ELEMENTS_H_
 #define VATTENTION_NATIVE_TESTS_ATTENTION_CPU_ELEMENTS_H_
 
@@ -91,6 +91,10 @@ inline float Round(float value, int32_t dtype) {
   Store(value, dtype, data);
   return Load(data, dtype);
 }
+
+// Many at once, from dense to dense (attention_cpu_support.cc).
+void StoreAll(const float* from, int64_t count, int32_t dtype, void* to);
+void LoadAll(const void* from, int64_t count, int32_t dtype, float* to);
 
 }  // namespace vattention::testing
 

@@ -86,8 +86,7 @@ TEST(AnAdoptedPageIsZeroedOnceNotRowByRow) {
     const vattn_sequence b = cache.Allocate();
     for (uint32_t length = 1; length <= 2 * page_tokens; ++length) {
       const bool enters_page = length % page_tokens == 1;
-      CHECK_EQ(cache.Grow(b, length).driver_calls,
-               static_cast<int32_t>(enters_page ? tensors : 0));
+      CHECK_EQ(cache.Grow(b, length).driver_calls, static_cast<int32_t>(enters_page ? tensors : 0));
       CHECK(cache.Holds(b, length - 1, length, 0));
       cache.Write(b, length - 1, length, 2);
     }

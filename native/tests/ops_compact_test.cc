@@ -2,6 +2,7 @@
 #include <string>
 #include <vector>
 
+#include "ops/cpu/counter_random.h"
 #include "ops/cpu/matmul.h"
 #include "ops/cpu/row_matmul.h"
 #include "ops/cpu/status.h"

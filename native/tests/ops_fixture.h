@@ -14,7 +14,6 @@
 
 #include "hwy/highway.h"
 #include "ops/cpu/bfloat16.h"
-#include "ops/cpu/counter_random.h"
 #include "tests/check.h"
 
 namespace vattention::ops::testing {
@@ -27,19 +26,11 @@ inline constexpr int kThreads = 3;
 #endif
 
 // Uniform in [-1, 1).
-inline std::vector<float> RandomFloats(size_t count, uint64_t seed, float scale = 1.0f) {
-  std::vector<float> values(count);
-  for (size_t i = 0; i < count; ++i) {
-    values[i] = static_cast<float>(2.0 * UniformDouble(seed, i) - 1.0) * scale;
-  }
-  return values;
-}
-
-inline std::vector<uint16_t> Rounded(const std::vector<float>& values) {
-  std::vector<uint16_t> result;
-  for (const float value : values) result.push_back(ToBfloat16(value));
-  return result;
-}
+std::vector<float> RandomFloats(size_t count, uint64_t seed, float scale = 1.0f);
+std::vector<uint16_t> Rounded(const std::vector<float>& values);
+// [rows, outputs] = [rows, inputs] x [outputs, inputs] transposed.
+std::vector<double> Product(const std::vector<double>& activations,
+                            const std::vector<double>& weights, int64_t inputs);
 
 // Calls body(name) once for each instruction set that kernels were compiled for and this CPU has.
 template <typename Body>

@@ -29,21 +29,15 @@ struct Problem {
     floats = RandomFloats(static_cast<size_t>(Matmul::RoundRows(rows) * inputs), 2);
     halves = Rounded(floats);
     const bool bf16 = precision == Precision::kBfloat16;
-    const auto weight = [&](int64_t n, int64_t k) {
-      const float value = plain[static_cast<size_t>(n * inputs + k)];
-      return static_cast<double>(bf16 ? FromBfloat16(ToBfloat16(value)) : value);
-    };
-    const auto activation = [&](int64_t m, int64_t k) {
-      const auto i = static_cast<size_t>(m * inputs + k);
-      return static_cast<double>(bf16 ? FromBfloat16(halves[i]) : floats[i]);
-    };
-    for (int64_t m = 0; m < rows; ++m) {
-      for (int64_t n = 0; n < outputs; ++n) {
-        double sum = 0;
-        for (int64_t k = 0; k < inputs; ++k) sum += activation(m, k) * weight(n, k);
-        expected.push_back(sum);
-      }
+    std::vector<double> rounded_weights;
+    for (const float value : plain) {
+      rounded_weights.push_back(bf16 ? FromBfloat16(ToBfloat16(value)) : value);
     }
+    std::vector<double> rounded_activations;
+    for (size_t i = 0; i < static_cast<size_t>(rows * inputs); ++i) {
+      rounded_activations.push_back(bf16 ? FromBfloat16(halves[i]) : floats[i]);
+    }
+    expected = testing::Product(rounded_activations, rounded_weights, inputs);
   }
 
   const void* activations() const {

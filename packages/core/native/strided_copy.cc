@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <vector>
 
 #ifdef __linux__
 #include <sys/uio.h>
@@ -10,6 +11,15 @@
 
 namespace vattention::core {
 namespace {
+
+constexpr size_t kLongRun = 256;   // bytes
+constexpr size_t kMostExcess = 8;  // bytes that travel, for one that is asked for
+
+size_t CountElements(const vattn_tensor& tensor) {
+  size_t count = 1;
+  for (int32_t dim = 0; dim < tensor.rank; ++dim) count *= static_cast<size_t>(tensor.shape[dim]);
+  return count;
+}
 
 // Moves runs of bytes: directly, or collected and handed to the kernel many at a time.
 class Mover {
@@ -88,6 +98,54 @@ class Mover {
   bool direct_;
 };
 
+// Calls visit(address) for every run of `run` bytes, in row-major order of the outer dimensions.
+// Stops at the first result that is not 0, and returns it.
+template <class Visit>
+int ForEachRun(const vattn_tensor& tensor, size_t element_bytes, int32_t outer, uint8_t* address,
+               const Visit& visit) {
+  int64_t index[VATTN_MAX_RANK] = {};
+  for (;;) {
+    if (const int failure = visit(address)) return failure;
+    int32_t dim = outer - 1;
+    for (; dim >= 0; --dim) {
+      const int64_t stride = tensor.stride[dim] * static_cast<int64_t>(element_bytes);
+      if (++index[dim] < tensor.shape[dim]) {
+        address += stride;
+        break;
+      }
+      address -= stride * (tensor.shape[dim] - 1);
+      index[dim] = 0;
+    }
+    if (dim < 0) return 0;
+  }
+}
+
+// Bytes from the first element to the end of the last.
+size_t SpanBytes(const vattn_tensor& tensor, size_t element_bytes) {
+  int64_t last = 0;
+  for (int32_t dim = 0; dim < tensor.rank; ++dim) {
+    last += (tensor.shape[dim] - 1) * tensor.stride[dim];
+  }
+  return (static_cast<size_t>(last) + 1) * element_bytes;
+}
+
+// Whether the elements are those of a dense tensor in another order: none between them is left out.
+bool IsPermutation(const vattn_tensor& tensor) {
+  int64_t expected = 1;  // stride of the next dimension, from the innermost on
+  uint32_t found = 0;
+  for (bool progress = true; progress;) {
+    progress = false;
+    for (int32_t dim = 0; dim < tensor.rank; ++dim) {
+      const bool fits = tensor.shape[dim] == 1 || tensor.stride[dim] == expected;
+      if ((found >> dim & 1) != 0 || !fits) continue;
+      found |= 1u << dim;
+      expected *= tensor.shape[dim];
+      progress = true;
+    }
+  }
+  return found == (1u << tensor.rank) - 1;
+}
+
 }  // namespace
 
 int CopyStrided(const vattn_tensor& tensor, size_t element_bytes, uint8_t* dense,
@@ -100,23 +158,42 @@ int CopyStrided(const vattn_tensor& tensor, size_t element_bytes, uint8_t* dense
     run *= static_cast<size_t>(tensor.shape[outer - 1]);
     --outer;
   }
-  Mover mover(dense, direction, direct);
-  int64_t index[VATTN_MAX_RANK] = {};
-  auto* address = static_cast<uint8_t*>(tensor.data);
-  for (;;) {
-    if (const int failure = mover.Move(address, run)) return failure;
-    int32_t dim = outer - 1;
-    for (; dim >= 0; --dim) {
-      const int64_t stride = tensor.stride[dim] * static_cast<int64_t>(element_bytes);
-      if (++index[dim] < tensor.shape[dim]) {
-        address += stride;
-        break;
-      }
-      address -= stride * (tensor.shape[dim] - 1);
-      index[dim] = 0;
+  auto* const data = static_cast<uint8_t*>(tensor.data);
+  const size_t span = SpanBytes(tensor, element_bytes);
+  // The kernel looks pages up run by run, which takes a hundred times as long as a short run
+  // itself. So the whole span travels, where that is not much more than what is asked for and, for
+  // a write, nothing but that.
+  const size_t count = CountElements(tensor) * element_bytes;
+  const bool at_once = !direct && outer > 0 && run < kLongRun;
+  if (at_once && direction == CopyDirection::kFromTensor && span <= kMostExcess * count) {
+    std::vector<uint8_t> all(span);
+    Mover mover(all.data(), direction, false);
+    int failure = mover.Move(data, span);
+    if (failure == 0) failure = mover.Flush();
+    if (failure == 0) {
+      return ForEachRun(tensor, element_bytes, outer, all.data(), [&](const uint8_t* from) {
+        std::memcpy(dense, from, run);
+        dense += run;
+        return 0;
+      });
     }
-    if (dim < 0) return mover.Flush();
+    // What lies between need not be there.
   }
+  if (at_once && direction == CopyDirection::kToTensor && IsPermutation(tensor)) {
+    std::vector<uint8_t> all(span);
+    ForEachRun(tensor, element_bytes, outer, all.data(), [&](uint8_t* to) {
+      std::memcpy(to, dense, run);
+      dense += run;
+      return 0;
+    });
+    Mover mover(all.data(), direction, false);
+    const int failure = mover.Move(data, span);
+    return failure != 0 ? failure : mover.Flush();
+  }
+  Mover mover(dense, direction, direct);
+  const int failure = ForEachRun(tensor, element_bytes, outer, data,
+                                 [&](uint8_t* address) { return mover.Move(address, run); });
+  return failure != 0 ? failure : mover.Flush();
 }
 
 }  // namespace vattention::core

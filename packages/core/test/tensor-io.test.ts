@@ -144,8 +144,10 @@ describe('read and write', () => {
     expect([...read(brain)]).toEqual([1, -2, 3.3895313892515355e38])
   })
 
-  it('follow strides of any kind', () => {
-    using tensor = hostTensor('float32', [4, 6])
+  it.each(['their own', "somebody's"])('follow strides of any kind, in %s memory', (whose) => {
+    using own = hostTensor('float32', [4, 6])
+    const { data, dtype, shape, strides, device } = own
+    const tensor: Tensor = whose === 'their own' ? own : { data, dtype, shape, strides, device }
     write(
       tensor,
       Float32Array.from({ length: 24 }, (_, i) => i),
@@ -161,6 +163,19 @@ describe('read and write', () => {
     )
     expect([...read(view(2, [2, 3], [12, 0]))]).toEqual([2, 2, 2, 14, 14, 14])
     expect([...read(view(23, [1, 1, 1], [0, 9, 7]))]).toEqual([23])
+    // The same elements in another order, and a few that lie far apart.
+    const transposed = view(0, [3, 4, 2], [2, 6, 1])
+    const numbers = Float32Array.from({ length: 24 }, (_, i) => 100 + i)
+    write(transposed, numbers)
+    expect(read(transposed)).toEqual(numbers)
+    expect([...read(view(0, [4, 6], [6, 1]))].slice(0, 8)).toEqual([
+      100, 101, 108, 109, 116, 117, 102, 103,
+    ])
+    expect([...read(view(0, [2], [23]))]).toEqual([100, 123])
+    write(
+      view(0, [24], [1]),
+      Float32Array.from({ length: 24 }, (_, i) => i),
+    )
     write(view(1, [2, 2], [12, 2]), Float32Array.of(-1, -2, -3, -4))
     const expected = Float32Array.from({ length: 24 }, (_, i) => i)
     for (const [at, value] of [
@@ -197,6 +212,14 @@ describe('read and write', () => {
     }
     expect(() => read(nowhere)).toThrow(code('INVALID_ARGUMENT'))
     expect(() => write(nowhere, new Float32Array(3))).toThrow(code('INVALID_ARGUMENT'))
+    for (const strides of [
+      [1, 2],
+      [1, 3],
+    ]) {
+      const permuted = { ...nowhere, shape: [2, 2], strides }
+      expect(() => read(permuted)).toThrow(code('INVALID_ARGUMENT'))
+      expect(() => write(permuted, new Float32Array(4))).toThrow(code('INVALID_ARGUMENT'))
+    }
   })
 
   it('refuse what is no tensor of the CPU, with all reasons', () => {

@@ -44,10 +44,12 @@ export function fillRows(
 /** What `fillRows` wrote. */
 export function patternOf(rows: Tensor, from: number, seed: number): Float32Array {
   const width = rows.shape[1]! * rows.shape[2]!
-  return Float32Array.from(
-    { length: rows.shape[0]! * width },
-    (_, i) => seed + from + Math.floor(i / width) + (i % width) / 1024,
-  )
+  const pattern = new Float32Array(rows.shape[0]! * width)
+  for (let row = 0; row < rows.shape[0]!; row++) {
+    const first = seed + from + row
+    for (let i = 0; i < width; i++) pattern[row * width + i] = first + i / 1024
+  }
+  return pattern
 }
 
 /** Whether the rows hold what `fillRows` wrote with `seed`. */
