@@ -92,12 +92,12 @@ export function referenceAttention(input: ReferenceInput, round?: Rounding): Ref
         sum += weight
       }
       const outputAt = (index * queryHeads + head) * valueHeadDim
-      const row = output.subarray(outputAt, outputAt + valueHeadDim)
+      const sums = output.subarray(outputAt, outputAt + valueHeadDim)
       for (let j = first; j <= last; j++) {
         let probability = scores[j]! / sum
         if (round) probability = round(probability)
         const valueAt = (j * kvHeads + kvHead) * valueHeadDim
-        for (let d = 0; d < valueHeadDim; d++) row[d]! += probability * value[valueAt + d]!
+        for (let d = 0; d < valueHeadDim; d++) sums[d]! += probability * value[valueAt + d]!
       }
       if (round) {
         for (let d = 0; d < valueHeadDim; d++) output[outputAt + d] = round(output[outputAt + d]!)
