@@ -24,6 +24,10 @@ std::vector<Setup> Setups() {
       setups.push_back(setup);
     }
   }
+  // As models have it: the query in bfloat16 too.
+  setups.push_back(setups[3]);
+  setups.back().dtype = VATTN_BFLOAT16;
+  setups.back().window = 200;
   setups[0].window = 100;
   setups[4].window = 300;
   setups[4].soft_cap = 20;
@@ -31,7 +35,7 @@ std::vector<Setup> Setups() {
   setups[9].sinks.assign(4, 0.5f);
 #if defined(__SANITIZE_ADDRESS__)
   // Every path once: instrumented code is ten times slower.
-  return {setups[0], setups[3], setups[4], setups[9]};
+  return {setups[0], setups[3], setups[4], setups[9], setups[12]};
 #else
   return setups;
 #endif

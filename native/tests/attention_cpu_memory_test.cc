@@ -121,19 +121,20 @@ TEST(NanInRowsThatAreMaskedNeverCounts) {
   }
 }
 
-TEST(PagesPastTheEndAndBeforeTheWindowNeedNotBeMapped) {
+void CheckPagesAround(int32_t dtype) {
   // K and V in the middle pages of an otherwise inaccessible range: tokens [first, last) exactly.
   const auto page = static_cast<int64_t>(sysconf(_SC_PAGESIZE));
   Setup setup;
   setup.kv_heads = 1;
   setup.query_heads = 2;
   setup.cache_dtype = VATTN_BFLOAT16;
-  setup.dtype = VATTN_FLOAT32;
+  setup.dtype = dtype;
   setup.layers = 1;
-  setup.window = 70;
+  setup.window = 20;
   const int64_t per_page = page / (64 * 2);  // tokens of a page
-  const int64_t first = per_page;
-  const int64_t last = 3 * per_page;
+  constexpr int64_t kShift = 5;              // so that no group of tokens ends where a page does
+  const int64_t first = per_page + kShift;
+  const int64_t last = 3 * per_page + kShift;
   const int64_t bytes = 4 * page;
   char* memory[2];
   vattn_tensor tensors[2];
@@ -146,30 +147,30 @@ TEST(PagesPastTheEndAndBeforeTheWindowNeedNotBeMapped) {
     CHECK_EQ(mprotect(memory[kv] + page, static_cast<size_t>(2 * page), PROT_READ | PROT_WRITE), 0);
     vattn_tensor& tensor = tensors[kv];
     tensor = {};
-    tensor.data = at;
+    tensor.data = memory[kv] - kShift * 64 * 2;
     tensor.dtype = setup.cache_dtype;
     tensor.device_type = VATTN_DEVICE_CPU;
     tensor.rank = 4;
-    const int64_t shape[4] = {1, 4 * per_page, 1, 64};
-    const int64_t stride[4] = {4 * per_page * 64, 64, 64, 1};
+    const int64_t shape[4] = {1, 5 * per_page, 1, 64};
+    const int64_t stride[4] = {5 * per_page * 64, 64, 64, 1};
     std::copy(shape, shape + 4, tensor.shape);
     std::copy(stride, stride + 4, tensor.stride);
     for (int64_t token = first; token < last - 1; ++token) {
       for (int64_t e = 0; e < 64; ++e) {
         const std::vector<float>& rows = kv == 0 ? content.key : content.value;
         Store(rows[static_cast<size_t>(token * 64 + e)], setup.cache_dtype,
-              memory[kv] + (token * 64 + e) * 2);
+              memory[kv] + ((token - kShift) * 64 + e) * 2);
       }
     }
   }
   vattn_cache_view view{};
   view.size = sizeof(view);
-  view.shape = {sizeof(vattn_cache_shape), 1, 1, 64, 64, setup.cache_dtype, 1, 4 * per_page};
+  view.shape = {sizeof(vattn_cache_shape), 1, 1, 64, 64, setup.cache_dtype, 1, 5 * per_page};
   view.key = &tensors[0];
   view.value = &tensors[1];
   const vattn_config config = MakeConfig(setup, view.shape);
   for (const uint32_t query : {1u, 11u, static_cast<uint32_t>(per_page)}) {
-    const vattn_limits limits = MakeLimits(setup, 1, static_cast<int32_t>(query), 4 * per_page);
+    const vattn_limits limits = MakeLimits(setup, 1, static_cast<int32_t>(query), 5 * per_page);
     vattn_plan* made = nullptr;
     Error error;
     CHECK_EQ(vattn_cpu_backend()->plan_create(&config, &limits, &made, &error), VATTN_OK);
@@ -178,8 +179,8 @@ TEST(PagesPastTheEndAndBeforeTheWindowNeedNotBeMapped) {
     // The window of the first row begins where memory does, or later; the last row is the last
     // that is mapped.
     const auto kv = static_cast<uint32_t>(last);
-    const uint32_t kept = std::min(kv - query - 69, static_cast<uint32_t>(first));
-    if (kv - query < first + 69) continue;
+    const uint32_t kept = std::min(kv - query - 19, static_cast<uint32_t>(first));
+    CHECK_GE(kv - query, first + 19);
     vattn_batch batch{};
     batch.size = sizeof(batch);
     batch.count = 1;
@@ -195,18 +196,25 @@ TEST(PagesPastTheEndAndBeforeTheWindowNeedNotBeMapped) {
     HostTensor v(setup.dtype, query, 1, 64);
     HostTensor out(setup.dtype, query, 2, 64);
     const size_t from = kv - query;
-    std::memcpy(q.memory.data(), &content.query[from * 128], query * 128 * 4);
-    std::memcpy(k.memory.data(), &content.key[from * 64], query * 64 * 4);
-    std::memcpy(v.memory.data(), &content.value[from * 64], query * 64 * 4);
+    StoreAll(&content.query[from * 128], query * 128, setup.dtype, q.memory.data());
+    StoreAll(&content.key[from * 64], query * 64, setup.dtype, k.memory.data());
+    StoreAll(&content.value[from * 64], query * 64, setup.dtype, v.memory.data());
     CHECK_EQ(vattn_cpu_backend()->plan_run(plan.get(), 0, &q.tensor, &k.tensor, &v.tensor,
                                            &out.tensor, nullptr, &error),
              VATTN_OK);
     const Result reference = Reference(setup, {{&content, 0, query, kv}});
-    for (size_t i = 0; i < reference.output.size(); ++i) {
-      CHECK_NEAR(Load(out.memory.data() + i * 4, VATTN_FLOAT32), reference.output[i], 1e-5);
-    }
+    Result found;
+    found.output.resize(reference.output.size());
+    LoadAll(out.memory.data(), static_cast<int64_t>(found.output.size()), setup.dtype,
+            found.output.data());
+    CheckClose(setup, {found.output, reference.lse}, reference);
   }
   for (char* at : memory) munmap(at, static_cast<size_t>(bytes));
+}
+
+TEST(PagesPastTheEndAndBeforeTheWindowNeedNotBeMapped) {
+  CheckPagesAround(VATTN_FLOAT32);
+  CheckPagesAround(VATTN_BFLOAT16);
 }
 
 TEST(OffsetsBeyond32Bits) {

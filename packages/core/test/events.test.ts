@@ -70,7 +70,7 @@ describe('onEvent', () => {
   it('hears of what the mapper does', async () => {
     const events: CacheEvent[] = []
     using cache = makeCache({ mapAhead: {}, onEvent: (event) => events.push(event) })
-    sequenceOf(cache, 60)
+    sequenceOf(cache, 600) // more than a slot that was prepared before anybody listened
     expect(await until(events, 'mapAhead')).toMatchObject({ thread: 'mapper' })
   })
 
