@@ -17,6 +17,7 @@ namespace {
 // A piece of work holds a slot, or the driver, for well below a millisecond.
 constexpr size_t kPagesAtOnce = 16;
 constexpr uint64_t kZeroBytesAtOnce = 1 << 20;
+constexpr uint64_t kAllRows = uint64_t{1} << 31;
 constexpr uint64_t kReleaseBytesAtOnce = 8 << 20;
 // Fences are asked this often; a pass of a model takes several times as long.
 constexpr int64_t kFencePollNs = 1'000'000;
@@ -321,10 +322,14 @@ bool Mapper::Refill(Lock* lock) {
   return true;
 }
 
+uint64_t Mapper::IdleRows() const {
+  return std::min<uint64_t>(core_->config.idle_bytes / core_->layout.bytes_per_token,
+                            core_->max_length());
+}
+
 bool Mapper::PrepareIdle(Lock* lock) {
   if (core_->config.idle_slots == 0) return false;
-  const uint64_t rows = std::min<uint64_t>(core_->config.idle_bytes / core_->layout.bytes_per_token,
-                                           core_->max_length());
+  const uint64_t rows = IdleRows();
   if (rows == 0) return false;
   uint32_t prepared = 0;
   uint32_t candidate = kNone;
@@ -375,15 +380,20 @@ bool Mapper::PrepareIdle(Lock* lock) {
 
 bool Mapper::ZeroParked(Lock* lock) {
   if (!core_->config.zero_recycled) return false;
-  for (uint32_t s = 0; s < core_->slots.size(); ++s) {
-    if (!core_->slots[s].maybe_dirty || !core_->IsIdle(core_->slots[s])) continue;
-    if (ZeroSome(lock, s)) return true;
+  // Of every slot what the next prompt needs; then the rest, which a growing sequence reaches
+  // later.
+  for (const uint64_t rows : {IdleRows(), kAllRows}) {
+    for (uint32_t s = 0; s < core_->slots.size(); ++s) {
+      if (!core_->slots[s].maybe_dirty || !core_->IsIdle(core_->slots[s])) continue;
+      if (ZeroSome(lock, s, rows)) return true;
+    }
   }
   return false;
 }
 
-// Zeroes a run of one slot's pages that nobody relies on. False when there is none.
-bool Mapper::ZeroSome(Lock* lock, uint32_t slot_index) {
+// Zeroes a run of one slot's pages that nobody relies on and that begin before `rows`. False when
+// there is none.
+bool Mapper::ZeroSome(Lock* lock, uint32_t slot_index, uint64_t rows) {
   Slot* slot = &core_->slots[slot_index];
   std::vector<PageId> pages;
   uint64_t from = 0;
@@ -391,6 +401,7 @@ bool Mapper::ZeroSome(Lock* lock, uint32_t slot_index) {
   uint32_t tensor = 0;
   for (uint32_t t = 0; t < core_->tensors() && pages.empty(); ++t) {
     for (const MapEntry& entry : slot->maps[t].entries()) {
+      if (entry.offset >= rows * core_->tensor(t).row_bytes) break;
       const Page& page = core_->pool.page(entry.page);
       // Mapped here only: another parked slot with the page may be adopted meanwhile.
       const bool wanted = page.dirty_end > 0 && IsLastHold(page, false);
@@ -404,7 +415,7 @@ bool Mapper::ZeroSome(Lock* lock, uint32_t slot_index) {
     }
   }
   if (pages.empty()) {
-    slot->maybe_dirty = false;
+    if (rows == kAllRows) slot->maybe_dirty = false;
     return false;
   }
   const int64_t start = core_->trace.Now();

@@ -57,7 +57,9 @@ class Mapper {
   bool Refill(Lock* lock);
   bool PrepareIdle(Lock* lock);
   bool ZeroParked(Lock* lock);
-  bool ZeroSome(Lock* lock, uint32_t slot_index);
+  bool ZeroSome(Lock* lock, uint32_t slot_index, uint64_t rows);
+  // Rows that a slot is prepared with for the next prompt.
+  uint64_t IdleRows() const;
   void Failed(Work work, const Status& status, int64_t start_ns);
   void PutOff(Work work);
   void Emit(vattn_event_kind kind, int64_t start_ns, int32_t slot, uint64_t bytes, int64_t count);

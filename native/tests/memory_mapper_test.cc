@@ -104,6 +104,37 @@ TEST(ZeroesParkedRowsInTheBackground) {
   cache.Check();
 }
 
+TEST(ZeroesWhatPromptsNeedOfEverySlotFirst) {
+  vattn_contiguous_options options = MapperOptions();
+  options.idle_slots = 1;
+  options.idle_bytes = 2 * kPage;
+  Cache cache(options);
+  std::vector<vattn_sequence> sequences;
+  for (int i = 0; i < 2; ++i) {
+    sequences.push_back(cache.Allocate());
+    cache.Grow(sequences.back(), 40 * kPageTokens);  // more than is zeroed in one piece
+    cache.Write(sequences.back(), 0, 40 * kPageTokens, 1);
+  }
+  cache.Drain();
+  cache.Pause();
+  for (const vattn_sequence sequence : sequences) cache.Free(sequence);
+  cache.Resume();
+  cache.Drain();
+  std::vector<vattn_event> events(128);
+  const int32_t count = vattn_trace_read(cache.get(), events.data(), 128);
+  std::vector<vattn_event> zeroings;
+  for (int32_t i = 0; i < count; ++i) {
+    if (events[static_cast<size_t>(i)].kind == VATTN_EVENT_ZERO) {
+      zeroings.push_back(events[static_cast<size_t>(i)]);
+    }
+  }
+  CHECK_GT(zeroings.size(), 2u);
+  CHECK_NE(zeroings[0].slot, zeroings[1].slot);
+  for (size_t i = 0; i < 2; ++i) CHECK_EQ(zeroings[i].bytes, 2 * kPage);
+  CHECK_GE(cache.Stats().zeroed_bytes, 80 * kPage);
+  cache.Check();
+}
+
 TEST(OfEqualParkedSlotsTheZeroedOneIsAdopted) {
   Cache cache(MapperOptions());
   std::vector<vattn_sequence> sequences;
