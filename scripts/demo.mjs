@@ -16,7 +16,7 @@ await runMain(async () => {
     env,
   )
   if (status !== 0) throw new BootstrapError(`${output}\nThe build failed: the reason is above.`)
-  const demo = join(root, 'packages/vattention/dist/demo.js')
-  const args = [demo, '--model', modelFile(env), ...process.argv.slice(2)]
+  const command = join(root, 'packages/vattention/dist/bin.js')
+  const args = [command, 'demo', '--model', modelFile(env), ...process.argv.slice(2)]
   return spawnSync(process.execPath, args, { stdio: 'inherit' }).status ?? 1
 })
