@@ -23,9 +23,8 @@ describeCache('a paged cache in JavaScript', () => ({
 }))
 
 describeBackend('a backend in JavaScript', () => ({
-  // Plain loops: long contexts are for backends that are made for them (and examples/custom-backend
-  // goes through the middle ones).
-  backend: new NaiveBackend(memory, undefined, { maxLength: 200 }),
+  // Plain loops: long contexts are for backends that are made for them.
+  backend: new NaiveBackend(memory, undefined, { maxLength: 600 }),
   create: () => new NaiveBackend(memory),
   caches: {
     contiguous: (options) => new JsContiguousCache(options, memory),

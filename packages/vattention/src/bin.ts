@@ -1,9 +1,11 @@
 #!/usr/bin/env node
+import { setMaxListeners } from 'node:events'
 import process from 'node:process'
 
 import { main } from './main.ts'
 
 const interrupt = new AbortController()
+setMaxListeners(0, interrupt.signal) // every request of a crowd listens
 process.once('SIGINT', () => interrupt.abort()) // a second Ctrl-C ends the process at once
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error
