@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util'
 
 import { PagedKvCache } from '@vattention/paged-attention'
 
-import { must, shape, summary } from './cache-lib.mjs'
+import { must, shape, summary, withCache } from './cache-lib.mjs'
 import { environment, writeResult } from './engine-lib.mjs'
 
 const { values } = parseArgs({
@@ -50,11 +50,10 @@ function grow(cache, length) {
 
 /** Nothing changes: the floor of a call. */
 function nothing() {
-  const cache = cacheOf(count, count * 64)
-  const { sequences, lengths } = grow(cache, 40)
-  const times = time(rounds, () => must(cache.step(sequences, lengths)))
-  cache[Symbol.dispose]()
-  return times
+  return withCache(cacheOf(count, count * 64), (cache) => {
+    const { sequences, lengths } = grow(cache, 40)
+    return time(rounds, () => must(cache.step(sequences, lengths)))
+  })
 }
 
 /**
@@ -62,83 +61,80 @@ function nothing() {
  * blocks of 16 tokens a sixteenth of them takes a block each step, recycled and so zeroed.
  */
 function decode(tokensPerBlock, most) {
-  const cache = cacheOf(count, count * (most + tokensPerBlock), { blockTokens: tokensPerBlock })
-  const { sequences, lengths } = grow(cache, 1)
-  for (let s = 0; s < count; s++) lengths[s] = 1 + (s % (most - 1))
-  must(cache.step(sequences, lengths))
-  const advance = () => {
-    for (let s = 0; s < count; s++) {
-      if (++lengths[s] <= most) continue
-      cache.free(sequences[s])
-      sequences[s] = cache.allocate().sequence
-      lengths[s] = 1
-    }
-  }
-  const times = time(Math.min(rounds, 4000), () => must(cache.step(sequences, lengths)), advance)
-  cache[Symbol.dispose]()
-  return times
+  return withCache(
+    cacheOf(count, count * (most + tokensPerBlock), { blockTokens: tokensPerBlock }),
+    (cache) => {
+      const { sequences, lengths } = grow(cache, 1)
+      for (let s = 0; s < count; s++) lengths[s] = 1 + (s % (most - 1))
+      must(cache.step(sequences, lengths))
+      const advance = () => {
+        for (let s = 0; s < count; s++) {
+          if (++lengths[s] <= most) continue
+          cache.free(sequences[s])
+          sequences[s] = cache.allocate().sequence
+          lengths[s] = 1
+        }
+      }
+      return time(Math.min(rounds, 4000), () => must(cache.step(sequences, lengths)), advance)
+    },
+  )
 }
 
 /** A prompt of 1024 tokens over recycled blocks, zeroed by the step. */
 function prompt() {
-  const cache = cacheOf(4, 2048)
-  const lengths = Uint32Array.of(1024)
-  const times = time(200, () => {
-    const { sequence } = cache.allocate()
-    must(cache.step(Uint32Array.of(sequence), lengths))
-    cache.free(sequence)
+  return withCache(cacheOf(4, 2048), (cache) => {
+    const lengths = Uint32Array.of(1024)
+    return time(200, () => {
+      const { sequence } = cache.allocate()
+      must(cache.step(Uint32Array.of(sequence), lengths))
+      cache.free(sequence)
+    })
   })
-  cache[Symbol.dispose]()
-  return times
 }
 
 /** Fork at 1000 tokens, step by one: 62 blocks shared, 8 tokens copied. */
 function fork() {
-  const cache = cacheOf(4, 4096)
-  const { sequence: source } = cache.allocate()
-  must(cache.step(Uint32Array.of(source), Uint32Array.of(1000)))
-  const times = time(2000, () => {
-    const child = cache.fork(source, 1000)
-    must(cache.step(Uint32Array.of(child), Uint32Array.of(1001)))
-    cache.free(child)
+  return withCache(cacheOf(4, 4096), (cache) => {
+    const { sequence: source } = cache.allocate()
+    must(cache.step(Uint32Array.of(source), Uint32Array.of(1000)))
+    return time(2000, () => {
+      const child = cache.fork(source, 1000)
+      must(cache.step(Uint32Array.of(child), Uint32Array.of(1001)))
+      cache.free(child)
+    })
   })
-  cache[Symbol.dispose]()
-  return times
 }
 
 /** Lookup of a prompt of 2048 tokens that is cached, and of one that is not. */
 function prefix(hit) {
-  const cache = cacheOf(4, 8192)
-  const tokens = Uint32Array.from({ length: 2048 }, (_, i) => i * 7)
-  const { sequence } = cache.allocate()
-  must(cache.step(Uint32Array.of(sequence), Uint32Array.of(2048)))
-  cache.publish(sequence, tokens)
-  const asked = hit ? tokens : tokens.map((token) => token + 1)
-  const times = time(5000, () => cache.free(cache.allocate({ prefix: asked }).sequence))
-  cache[Symbol.dispose]()
-  return times
+  return withCache(cacheOf(4, 8192), (cache) => {
+    const tokens = Uint32Array.from({ length: 2048 }, (_, i) => i * 7)
+    const { sequence } = cache.allocate()
+    must(cache.step(Uint32Array.of(sequence), Uint32Array.of(2048)))
+    cache.publish(sequence, tokens)
+    const asked = hit ? tokens : tokens.map((token) => token + 1)
+    return time(5000, () => cache.free(cache.allocate({ prefix: asked }).sequence))
+  })
 }
 
 /** Telling the cache of one more full block of a sequence of 2048 tokens. */
 function publish() {
-  const cache = cacheOf(4, 8192)
-  const tokens = Uint32Array.from({ length: 2048 }, (_, i) => i * 7)
-  const { sequence } = cache.allocate()
-  must(cache.step(Uint32Array.of(sequence), Uint32Array.of(2048)))
-  const times = time(5000, () => cache.publish(sequence, tokens))
-  cache[Symbol.dispose]()
-  return times
+  return withCache(cacheOf(4, 8192), (cache) => {
+    const tokens = Uint32Array.from({ length: 2048 }, (_, i) => i * 7)
+    const { sequence } = cache.allocate()
+    must(cache.step(Uint32Array.of(sequence), Uint32Array.of(2048)))
+    return time(5000, () => cache.publish(sequence, tokens))
+  })
 }
 
 /** The block tables of all sequences, 512 tokens each. */
 function blockTables() {
-  const cache = cacheOf(count, count * 512)
-  const { sequences } = grow(cache, 512)
-  const out = new Int32Array(count * 32)
-  const view = cache.view()
-  const times = time(rounds, () => view.blockTables(sequences, out, 32))
-  cache[Symbol.dispose]()
-  return times
+  return withCache(cacheOf(count, count * 512), (cache) => {
+    const { sequences } = grow(cache, 512)
+    const out = new Int32Array(count * 32)
+    const view = cache.view()
+    return time(rounds, () => view.blockTables(sequences, out, 32))
+  })
 }
 
 const microseconds = {

@@ -17,8 +17,8 @@ namespace {
 // A piece of work holds a slot, or the driver, for well below a millisecond.
 constexpr size_t kPagesAtOnce = 16;
 constexpr uint64_t kZeroBytesAtOnce = 1 << 20;
-constexpr uint64_t kAllRows = uint64_t{1} << 31;
 constexpr uint64_t kReleaseBytesAtOnce = 8 << 20;
+constexpr uint64_t kAllRows = uint64_t{1} << 31;  // more than any slot has
 // Fences are asked this often; a pass of a model takes several times as long.
 constexpr int64_t kFencePollNs = 1'000'000;
 constexpr int64_t kFirstDelayNs = 1'000'000;

@@ -92,7 +92,7 @@ inline float Round(float value, int32_t dtype) {
   return Load(data, dtype);
 }
 
-// Many at once, from dense to dense (attention_cpu_support.cc).
+// Many at once, from dense to dense (attention_cpu_reference.cc).
 void StoreAll(const float* from, int64_t count, int32_t dtype, void* to);
 void LoadAll(const void* from, int64_t count, int32_t dtype, float* to);
 

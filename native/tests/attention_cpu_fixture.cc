@@ -58,13 +58,12 @@ TestCache::TestCache(const Setup& setup, int32_t slots, int32_t max_length)
 void TestCache::Write(const Content& content, int32_t slot, int32_t from, int32_t to) {
   for (int kv = 0; kv < 2; ++kv) {
     const int64_t dim = kv == 0 ? setup_.head_dim : setup_.value_head_dim;
+    const int64_t run = RunElements(kv, dim);
     const std::vector<float>& rows = kv == 0 ? content.key : content.value;
     for (int32_t layer = 0; layer < setup_.layers; ++layer) {
       for (int64_t token = from; token < to; ++token) {
         for (int64_t head = 0; head < setup_.kv_heads; ++head) {
           const float* row = &rows[static_cast<size_t>((token * setup_.kv_heads + head) * dim)];
-          // Elements of a row that lie side by side.
-          const int64_t run = RunElements(kv, dim);
           for (int64_t e = 0; e < dim; e += run) {
             StoreAll(row + e, run, setup_.cache_dtype, Element(kv, layer, slot, token, head, e));
           }

@@ -51,8 +51,8 @@ void ForEachTarget(const Body& body) {
 // once per process what the CPU can do, so each has a process of its own.
 inline void RunOnLesserCpus(const char* filter) {
 #if defined(__SANITIZE_ADDRESS__)
-  const std::vector<const char*> names = {
-      "AVX2"};  // what differs is oneDNN's own, not instrumented
+  // What differs is oneDNN's own, which is not instrumented.
+  const std::vector<const char*> names = {"AVX2"};
 #else
   const std::vector<const char*> names = {"AVX2", "AVX512_CORE", "AVX512_CORE_BF16"};
 #endif

@@ -100,7 +100,7 @@ export function referenceAttention(input: ReferenceInput, round?: Rounding): Ref
         for (let d = 0; d < valueHeadDim; d++) sums[d]! += probability * value[valueAt + d]!
       }
       if (round) {
-        for (let d = 0; d < valueHeadDim; d++) output[outputAt + d] = round(output[outputAt + d]!)
+        for (let d = 0; d < valueHeadDim; d++) sums[d] = round(sums[d]!)
       }
       lse[index * queryHeads + head] = highest + Math.log(sum)
     }
@@ -108,7 +108,7 @@ export function referenceAttention(input: ReferenceInput, round?: Rounding): Ref
   return { output, lse }
 }
 
-/** Four sums side by side, so that one addition need not wait for the one before: three times as fast. */
+/** Four sums side by side, so that one addition need not wait for the one before. */
 function dot(a: Float32Array, aAt: number, b: Float32Array, bAt: number, length: number): number {
   let [s0, s1, s2, s3] = [0, 0, 0, 0]
   let d = 0

@@ -98,6 +98,13 @@ class Mover {
   bool direct_;
 };
 
+// One run from end to end. Returns 0 or an errno.
+int MoveSpan(uint8_t* address, size_t bytes, uint8_t* dense, CopyDirection direction) {
+  Mover mover(dense, direction, false);
+  const int failure = mover.Move(address, bytes);
+  return failure != 0 ? failure : mover.Flush();
+}
+
 // Calls visit(address) for every run of `run` bytes, in row-major order of the outer dimensions.
 // Stops at the first result that is not 0, and returns it.
 template <class Visit>
@@ -167,10 +174,7 @@ int CopyStrided(const vattn_tensor& tensor, size_t element_bytes, uint8_t* dense
   const bool at_once = !direct && outer > 0 && run < kLongRun;
   if (at_once && direction == CopyDirection::kFromTensor && span <= kMostExcess * count) {
     std::vector<uint8_t> all(span);
-    Mover mover(all.data(), direction, false);
-    int failure = mover.Move(data, span);
-    if (failure == 0) failure = mover.Flush();
-    if (failure == 0) {
+    if (MoveSpan(data, span, all.data(), direction) == 0) {
       return ForEachRun(tensor, element_bytes, outer, all.data(), [&](const uint8_t* from) {
         std::memcpy(dense, from, run);
         dense += run;
@@ -186,9 +190,7 @@ int CopyStrided(const vattn_tensor& tensor, size_t element_bytes, uint8_t* dense
       dense += run;
       return 0;
     });
-    Mover mover(all.data(), direction, false);
-    const int failure = mover.Move(data, span);
-    return failure != 0 ? failure : mover.Flush();
+    return MoveSpan(data, span, all.data(), direction);
   }
   Mover mover(dense, direction, direct);
   const int failure = ForEachRun(tensor, element_bytes, outer, data,
