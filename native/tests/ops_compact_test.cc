@@ -1,3 +1,4 @@
+#include <atomic>
 #include <cstring>
 #include <string>
 #include <vector>
@@ -6,6 +7,7 @@
 #include "ops/cpu/matmul.h"
 #include "ops/cpu/row_matmul.h"
 #include "ops/cpu/status.h"
+#include "ops/cpu/tile_matmul.h"
 #include "tests/check.h"
 #include "tests/ops_fixture.h"
 
@@ -39,8 +41,9 @@ std::vector<std::byte> RandomStored(StorageType type, int64_t rows, int64_t inpu
 }
 
 // A matrix with its compact form, loaded as models do.
-WeightMatrix Load(StorageType type, int64_t outputs, int64_t inputs, Precision precision) {
-  WeightMatrix matrix(outputs, inputs, precision);
+WeightMatrix Load(StorageType type, int64_t outputs, int64_t inputs, Precision precision,
+                  CompactForm form = CompactForm::kVectors) {
+  WeightMatrix matrix(outputs, inputs, precision, form);
   const auto stored = RandomStored(type, outputs, inputs, 5);
   CHECK(matrix.compact().Supports(type, 0, outputs));
   CHECK_GT(matrix.compact().Reserve(type, 0, outputs), 0u);
@@ -93,11 +96,46 @@ TEST(CompactWeightsGiveTheSameBitsOnEveryInstructionSet) {
   }
 }
 
+TEST(TilesGiveTheSameBitsAsVectors) {
+  if (!TilesAvailable()) return;  // nothing to compare on this CPU
+  const auto halves = Rounded(RandomFloats(kTileMatmulRows * 512, 1));
+  for (const StorageType type : kTypes) {
+    for (const int64_t outputs : {200, 64, 17, 1}) {
+      const WeightMatrix matrix =
+          Load(type, outputs, 512, Precision::kBfloat16, CompactForm::kTiles);
+      AlignedBuffer<float> scratch(RowMatmulScratch(512));
+      std::vector<float> expected(static_cast<size_t>(kTileMatmulRows * outputs));
+      RowMatmul({.weights = &matrix,
+                 .activations = halves.data(),
+                 .rows = kTileMatmulRows,
+                 .output = expected.data(),
+                 .first_unit = 0,
+                 .last_unit = (outputs + kRowMatmulUnit - 1) / kRowMatmulUnit,
+                 .scratch = scratch.data()});
+      AlignedBuffer<std::byte> tile_scratch(TileMatmulScratch(512));
+      for (int64_t rows = 1; rows <= kTileMatmulRows; ++rows) {
+        std::vector<float> found(static_cast<size_t>((rows + 1) * outputs), -7.0f);
+        std::atomic<int64_t> next_unit = 0;
+        TileMatmul({.weights = &matrix,
+                    .activations = halves.data(),
+                    .rows = rows,
+                    .output = found.data(),
+                    .next_unit = &next_unit,
+                    .scratch = tile_scratch.data()});
+        const auto count = static_cast<size_t>(rows * outputs);
+        CHECK(std::memcmp(found.data(), expected.data(), count * sizeof(float)) == 0);
+        CHECK_EQ(found[count], -7.0f);  // nothing beyond
+      }
+    }
+  }
+}
+
 TEST(ProductsOfCompactMatricesHaveTheSameBitsInEveryBatch) {
   const Team team(kThreads);
   team.Bind();
   for (const Precision precision : {Precision::kBfloat16, Precision::kFloat32}) {
-    const WeightMatrix matrix = Load(StorageType::kQ4_1, 960, 576, precision);
+    const WeightMatrix matrix =
+        Load(StorageType::kQ4_1, 960, 576, precision, PreferredCompactForm(precision));
     Matmul matmul(matrix, team);
     const auto floats = RandomFloats(160 * 576, 1);
     const auto halves = Rounded(floats);
@@ -133,7 +171,7 @@ TEST(GroupsAreWhatDequantizingGives) {
 }
 
 TEST(MatricesInPartsAreCompleteWhenAllPartsAre) {
-  CompactMatrix matrix(256, 256);
+  CompactMatrix matrix(256, 256, CompactForm::kVectors);
   CHECK(!matrix.complete());
   CHECK(!CompactMatrix().complete());
   CHECK(matrix.Supports(StorageType::kQ4_K, 64, 64));
@@ -141,8 +179,8 @@ TEST(MatricesInPartsAreCompleteWhenAllPartsAre) {
   CHECK(!matrix.Supports(StorageType::kF16, 0, 256));
   CHECK(!matrix.Supports(StorageType::kQ4_0, 32, 64));  // half a block
   CHECK(!matrix.Supports(StorageType::kQ4_0, 0, 100));
-  CHECK(!CompactMatrix(64, 64).Supports(StorageType::kQ4_K, 0, 64));
-  CHECK(CompactMatrix(100, 64).Supports(StorageType::kQ8_0, 64, 36));
+  CHECK(!CompactMatrix(64, 64, CompactForm::kVectors).Supports(StorageType::kQ4_K, 0, 64));
+  CHECK(CompactMatrix(100, 64, CompactForm::kTiles).Supports(StorageType::kQ8_0, 64, 36));
   CHECK_GT(matrix.Reserve(StorageType::kQ4_K, 64, 64), 0u);
   CHECK_GT(matrix.Reserve(StorageType::kQ8_0, 128, 128), 0u);
   CHECK(!matrix.complete());
@@ -150,16 +188,6 @@ TEST(MatricesInPartsAreCompleteWhenAllPartsAre) {
   CHECK(matrix.complete());
   CHECK_EQ(matrix.bits(1), 4);
   CHECK_EQ(matrix.bits(3), 8);
-}
-
-TEST(WeightsAreRoundedToANearestBfloat16) {
-  for (const float value : RandomFloats(10000, 3, 0.1f)) {
-    const float rounded = RoundWeight(value);
-    CHECK_EQ(FromBfloat16(ToBfloat16(rounded)), rounded);
-    CHECK_LE(std::abs(rounded - value), std::abs(FromBfloat16(ToBfloat16(value)) - value));
-  }
-  CHECK_EQ(RoundWeight(0.0f), 0.0f);
-  CHECK_EQ(RoundWeight(-3.0f), -3.0f);
 }
 
 }  // namespace

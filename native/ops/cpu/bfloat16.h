@@ -16,14 +16,6 @@ inline uint16_t ToBfloat16(float value) {
   return static_cast<uint16_t>((bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16);
 }
 
-// A weight with 8 significant bits, a nearest one (Veltkamp's splitting): three operations where
-// RoundToBfloat16 takes five, which counts where weights are expanded again for every product. Ties
-// may go either way, so whoever rounds weights rounds them with this. Below 2^111.
-inline float RoundWeight(float value) {
-  const float scaled = value * 65537.0f;  // 2^16 + 1
-  return scaled - (scaled - value);
-}
-
 }  // namespace vattention::ops
 
 #endif  // VATTENTION_OPS_CPU_BFLOAT16_H_

@@ -5,10 +5,17 @@
 // output: GGML's Q4_0, Q4_1, Q4_K and Q8_0 are all of this form, exactly. Expanding a group gives
 // the very numbers that WeightMatrix holds, so which of the two is multiplied changes no bit.
 //
-// Blocks of 64 outputs as in WeightMatrix; in a block one group after the other:
+// Blocks of 64 outputs as in WeightMatrix, in one of two forms. For vectors (RowMatmul), in which a
+// lane is an output, one group after the other:
 //
 //   4 bits  scales float[64], offsets float[64], q uint32[4][64]: 8 inputs in each
 //   8 bits  scales float[64],                    q uint32[8][64]: 4 inputs in each
+//
+// For tiles (TileMatmul), in which a line is an output, two units of 32 outputs, in each one group
+// after the other. Scales are float16 where the file has them so (T), else float32:
+//
+//   4 bits  scales T[32], offsets T[32], q uint8[16][32]: of an even output and of the next one
+//   8 bits  scales T[32],                q int8[32][32]
 #ifndef VATTENTION_OPS_CPU_COMPACT_MATRIX_H_
 #define VATTENTION_OPS_CPU_COMPACT_MATRIX_H_
 
@@ -23,10 +30,16 @@ namespace vattention::ops {
 
 inline constexpr int64_t kCompactInputs = 32;  // of a group
 
+enum class CompactForm { kVectors, kTiles };
+
 class CompactMatrix {
  public:
+  static constexpr int64_t kUnitOutputs = 32;
+
   CompactMatrix() = default;
-  CompactMatrix(int64_t outputs, int64_t inputs);
+  CompactMatrix(int64_t outputs, int64_t inputs, CompactForm form);
+
+  CompactForm form() const { return form_; }
 
   // Whether rows [first, first + count), stored as `type`, can be kept: the type has the form above
   // and the rows are whole blocks.
@@ -40,22 +53,36 @@ class CompactMatrix {
   // Whether room was made for every block. Until then nothing may be expanded.
   bool complete() const;
   int bits(int64_t block) const { return blocks_[static_cast<size_t>(block)].bits; }
-  // Groups of the block, as drawn above.
+  // Groups of a block for vectors, as drawn above.
   const std::byte* data(int64_t block) const { return blocks_[static_cast<size_t>(block)].data; }
   static constexpr size_t GroupBytes(int bits) {
     // Floats of scales and offsets, words of q.
     return 64 * sizeof(float) * (bits == 4 ? 2 + 4 : 1 + 8);
+  }
+  // Groups of a unit for tiles.
+  const std::byte* unit(int64_t unit) const;
+  bool half_scales(int64_t block) const { return blocks_[static_cast<size_t>(block)].half_scales; }
+  static constexpr size_t UnitGroupBytes(int bits, bool half_scales) {
+    const size_t scale = half_scales ? sizeof(uint16_t) : sizeof(float);
+    return kUnitOutputs * (bits == 4 ? 2 * scale + kCompactInputs / 2 : scale + kCompactInputs);
   }
 
  private:
   struct Block {
     std::byte* data = nullptr;
     int bits = 0;
+    bool half_scales = false;
   };
   int64_t groups() const { return inputs_ / kCompactInputs; }
+  size_t BlockBytes(const Block& block) const;
+  void PackForVectors(const Block& block, int64_t group, int64_t output,
+                      const QuantizedGroup& weights);
+  void PackForTiles(const Block& block, int64_t group, int64_t output,
+                    const QuantizedGroup& weights);
 
   int64_t outputs_ = 0;
   int64_t inputs_ = 0;
+  CompactForm form_ = CompactForm::kVectors;
   std::vector<Block> blocks_;
   std::vector<AlignedBuffer<std::byte>> storage_;
 };

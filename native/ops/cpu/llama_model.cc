@@ -6,6 +6,7 @@
 
 #include "ops/cpu/bfloat16.h"
 #include "ops/cpu/counter_random.h"
+#include "ops/cpu/matmul.h"
 #include "ops/cpu/weight_file.h"
 
 namespace vattention::ops {
@@ -104,7 +105,8 @@ LlamaModel::MatrixTarget LlamaModel::MatrixFor(WeightRole role, int32_t layer) {
   }
   const std::lock_guard lock(mutex_);
   if (matrix->bytes() == 0) {
-    *matrix = WeightMatrix(outputs, ShapeOf(config_, role)[1], config_.precision);
+    *matrix = WeightMatrix(outputs, ShapeOf(config_, role)[1], config_.precision,
+                           PreferredCompactForm(config_.precision));
     Account(matrix->bytes());
   }
   return {matrix, first};

@@ -1,10 +1,12 @@
 #include "ops/cpu/matmul.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 
 #include "ops/cpu/bfloat16.h"
 #include "ops/cpu/row_matmul.h"
+#include "ops/cpu/tile_matmul.h"
 
 namespace vattention::ops {
 namespace {
@@ -16,6 +18,17 @@ constexpr int64_t kFewRows = 16;
 // Row counts that are compared: those that kernels treat differently, and a full tile.
 constexpr int64_t kComparedRows[] = {1, 2, 3, 5, 8, 16, 32};
 constexpr int64_t kSampleRows = 64;
+
+size_t ScratchBytes(int64_t inputs) {
+  constexpr size_t kLine = 64;
+  const size_t bytes =
+      std::max(RowMatmulScratch(inputs) * sizeof(float), TileMatmulScratch(inputs));
+  return (bytes + kLine - 1) / kLine * kLine;
+}
+
+bool ReadsTiles(const WeightMatrix& weights) {
+  return weights.compact().complete() && weights.compact().form() == CompactForm::kTiles;
+}
 
 // Reproducible activations in [-1, 1), as `precision` holds them.
 AlignedBuffer<std::byte> SampleActivations(int64_t inputs, Precision precision) {
@@ -36,10 +49,17 @@ AlignedBuffer<std::byte> SampleActivations(int64_t inputs, Precision precision) 
 
 }  // namespace
 
+CompactForm PreferredCompactForm(Precision precision) {
+  return precision == Precision::kBfloat16 && OneDnnHasAmx() && TilesAvailable()
+             ? CompactForm::kTiles
+             : CompactForm::kVectors;
+}
+
 Matmul::Matmul(const WeightMatrix& sample, const Team& team)
     : team_(team),
       onednn_(sample.outputs(), sample.inputs(), sample.precision()),
-      scratch_stride_((RowMatmulScratch(sample.inputs()) + 15) / 16 * 16),
+      tiles_(ReadsTiles(sample)),
+      scratch_stride_(ScratchBytes(sample.inputs())),
       scratch_(scratch_stride_ * static_cast<size_t>(team.threads())),
       path_(Choose(sample)) {}
 
@@ -57,15 +77,15 @@ MatmulPath Matmul::Choose(const WeightMatrix& sample) {
   };
   onednn_.Run(sample, activations.data(), kSampleRows, expected.data());
 
-  // Worth it where oneDNN waits for memory: with AMX, or where RowMatmul has less to read.
+  // Worth it where oneDNN waits for memory: with AMX, or where there is less to read.
   if (amx || sample.compact().complete()) {
-    RunRows(sample, activations.data(), 3, found.data());
+    RunFew(sample, activations.data(), 3, found.data());
     bool equal = same(3) && onednn_.Prepare(kFewRows + 1);
     if (equal) {
       onednn_.Run(sample, activations.data(), kFewRows + 1, found.data());
       equal = same(kFewRows + 1);
     }
-    if (equal) return MatmulPath::kOneDnnAndRows;
+    if (equal) return MatmulPath::kOneDnnAndFew;
   }
   for (const int64_t rows : kComparedRows) {
     if (!onednn_.Prepare(rows)) return MatmulPath::kRows;
@@ -75,22 +95,47 @@ MatmulPath Matmul::Choose(const WeightMatrix& sample) {
   return MatmulPath::kOneDnn;
 }
 
-bool Matmul::UsesRows(int64_t rows) const {
-  return path_ == MatmulPath::kRows || (path_ == MatmulPath::kOneDnnAndRows && rows <= kFewRows);
+bool Matmul::IsFew(int64_t rows) const {
+  return path_ == MatmulPath::kRows || (path_ == MatmulPath::kOneDnnAndFew &&
+                                        rows <= (tiles_ ? kTileMatmulRows : kFewRows));
 }
 
 void Matmul::Prepare(int64_t rows) {
-  if (!UsesRows(rows)) onednn_.Prepare(rows);
+  if (!IsFew(rows)) onednn_.Prepare(rows);
 }
 
 void Matmul::Run(const WeightMatrix& weights, const void* activations, int64_t rows,
                  float* output) {
   if (rows <= 0) return;
-  if (UsesRows(rows)) {
-    RunRows(weights, activations, rows, output);
+  if (IsFew(rows)) {
+    RunFew(weights, activations, rows, output);
   } else {
     onednn_.Run(weights, activations, rows, output);
   }
+}
+
+void Matmul::RunFew(const WeightMatrix& weights, const void* activations, int64_t rows,
+                    float* output) {
+  if (rows <= kTileMatmulRows && ReadsTiles(weights)) {
+    RunTiles(weights, activations, rows, output);
+  } else {
+    RunRows(weights, activations, rows, output);
+  }
+}
+
+void Matmul::RunTiles(const WeightMatrix& weights, const void* activations, int64_t rows,
+                      float* output) {
+  std::atomic<int64_t> next_unit = 0;
+  team_.Run([&](int thread) {
+    TileMatmul({
+        .weights = &weights,
+        .activations = static_cast<const uint16_t*>(activations),
+        .rows = rows,
+        .output = output,
+        .next_unit = &next_unit,
+        .scratch = Scratch(thread),
+    });
+  });
 }
 
 void Matmul::RunRows(const WeightMatrix& weights, const void* activations, int64_t rows,
@@ -98,21 +143,27 @@ void Matmul::RunRows(const WeightMatrix& weights, const void* activations, int64
   const int64_t units = (weights.outputs() + kRowMatmulUnit - 1) / kRowMatmulUnit;
   const size_t row_bytes =
       static_cast<size_t>(weights.inputs()) * ElementBytes(weights.precision());
+  const bool compact =
+      weights.compact().complete() && weights.compact().form() == CompactForm::kVectors;
   const int threads = team_.threads();
   team_.Run([&](int thread) {
     for (int64_t row = 0; row < rows; row += kRowMatmulRows) {
       RowMatmul({
           .weights = &weights,
-          .compact = weights.compact().complete(),
+          .compact = compact,
           .activations = static_cast<const std::byte*>(activations) + row * row_bytes,
           .rows = std::min(kRowMatmulRows, rows - row),
           .output = output + row * weights.outputs(),
           .first_unit = units * thread / threads,
           .last_unit = units * (thread + 1) / threads,
-          .scratch = scratch_.data() + static_cast<size_t>(thread) * scratch_stride_,
+          .scratch = reinterpret_cast<float*>(Scratch(thread)),
       });
     }
   });
+}
+
+std::byte* Matmul::Scratch(int thread) {
+  return scratch_.data() + static_cast<size_t>(thread) * scratch_stride_;
 }
 
 }  // namespace vattention::ops

@@ -4,13 +4,13 @@
 // Three ways to compute, chosen when a Matmul is made by comparing results bit by bit on this
 // machine with the given weights:
 //
-//   kOneDnn         oneDNN for any number of rows: its kernels agree (AVX-512)
-//   kOneDnnAndRows  oneDNN's AMX kernels for many rows and RowMatmul for few, which is twice as
-//   fast
-//                   there and gives the same bits
-//   kRows           RowMatmul for any number: oneDNN has no kernel for our layout (AVX2, no
-//   AVX-512),
-//                   or its results depend on the number of rows
+//   kOneDnn        oneDNN for any number of rows: its kernels agree (AVX-512)
+//   kOneDnnAndFew  oneDNN for many rows and our own kernel for few: it has less to read and gives
+//                  the same bits
+//   kRows          RowMatmul for any number: oneDNN has no kernel for our layout (no AVX-512), or
+//                  its results depend on the number of rows
+//
+// Our own kernel for few rows is TileMatmul for compact weights made for tiles, else RowMatmul.
 #ifndef VATTENTION_OPS_CPU_MATMUL_H_
 #define VATTENTION_OPS_CPU_MATMUL_H_
 
@@ -25,7 +25,12 @@
 
 namespace vattention::ops {
 
-enum class MatmulPath { kOneDnn, kOneDnnAndRows, kRows };
+enum class MatmulPath { kOneDnn, kOneDnnAndFew, kRows };
+
+// The form of compact weights that products of this precision want on this CPU. oneDNN's limit on
+// instruction sets (ONEDNN_MAX_CPU_ISA) counts here too.
+CompactForm PreferredCompactForm(Precision precision);
+
 
 class Matmul {
  public:
@@ -48,13 +53,18 @@ class Matmul {
 
  private:
   MatmulPath Choose(const WeightMatrix& sample);
-  bool UsesRows(int64_t rows) const;
+  // Whether our own kernel computes so many rows.
+  bool IsFew(int64_t rows) const;
+  void RunFew(const WeightMatrix& weights, const void* activations, int64_t rows, float* output);
   void RunRows(const WeightMatrix& weights, const void* activations, int64_t rows, float* output);
+  void RunTiles(const WeightMatrix& weights, const void* activations, int64_t rows, float* output);
+  std::byte* Scratch(int thread);
 
   const Team& team_;
   OneDnnMatmul onednn_;
-  size_t scratch_stride_;         // floats of one thread
-  AlignedBuffer<float> scratch_;  // [threads, scratch_stride_]
+  const bool tiles_;                  // compact weights are made for tiles
+  size_t scratch_stride_;             // bytes of one thread
+  AlignedBuffer<std::byte> scratch_;  // [threads, scratch_stride_]
   MatmulPath path_;
 };
 

@@ -160,4 +160,14 @@ bool OneDnnHasBfloat16() {
   }
 }
 
+bool OneDnnHasAmx() {
+  switch (dnnl::get_effective_cpu_isa()) {
+    case dnnl::cpu_isa::avx512_core_amx:
+    case dnnl::cpu_isa::avx512_core_amx_fp16:
+      return true;
+    default:
+      return false;
+  }
+}
+
 }  // namespace vattention::ops

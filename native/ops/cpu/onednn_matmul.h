@@ -43,6 +43,8 @@ std::string OneDnnVersion();
 std::string OneDnnIsa();
 // Whether this CPU multiplies bf16 in hardware, as oneDNN sees it.
 bool OneDnnHasBfloat16();
+// Whether it has tiles for that (AMX), likewise.
+bool OneDnnHasAmx();
 
 }  // namespace vattention::ops
 

@@ -236,11 +236,14 @@ HWY_INLINE void AddRows(const typename Source::Element* weights, const float* ac
   }
 }
 
-// Rounds to 8 significant bits as RoundWeight does.
+// Rounds to bfloat16, ties to even.
 HWY_INLINE VF RoundVector(VF value) {
   const DF d;
-  const VF scaled = hn::Mul(value, hn::Set(d, 65537.0f));
-  return hn::Sub(scaled, hn::Sub(scaled, value));
+  const DU32 du;
+  const auto bits = hn::BitCast(du, value);
+  const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(du, 1u));
+  const auto rounded = hn::Add(hn::Add(bits, hn::Set(du, 0x7FFFu)), odd);
+  return hn::BitCast(d, hn::And(rounded, hn::Set(du, 0xFFFF0000u)));
 }
 
 // Expands outputs [first, last) of a group of 4-bit weights to `to` [32, kBlockOutputs].

@@ -7,12 +7,13 @@
 
 namespace vattention::ops {
 
-WeightMatrix::WeightMatrix(int64_t outputs, int64_t inputs, Precision precision)
+WeightMatrix::WeightMatrix(int64_t outputs, int64_t inputs, Precision precision,
+                           CompactForm compact_form)
     : outputs_(outputs), inputs_(inputs), precision_(precision) {
   VATTN_CHECK(outputs > 0 && inputs > 0);
   data_ = AlignedBuffer<std::byte>(static_cast<size_t>(blocks() * kBlockOutputs * padded_inputs()) *
                                    ElementBytes(precision));
-  compact_ = CompactMatrix(outputs, inputs);
+  compact_ = CompactMatrix(outputs, inputs, compact_form);
 }
 
 void WeightMatrix::Pack(int64_t first, int64_t count, const float* rows) {
@@ -28,8 +29,7 @@ void WeightMatrix::Pack(int64_t first, int64_t count, const float* rows) {
       auto* block = reinterpret_cast<uint16_t*>(data_.data()) + offset;
       for (int64_t k = 0; k < inputs_; ++k) {
         uint16_t* to = block + k / 2 * 2 * kBlockOutputs + column * 2 + k % 2;
-        for (int64_t c = 0; c < columns; ++c)
-          to[2 * c] = ToBfloat16(RoundWeight(from[c * inputs_ + k]));
+        for (int64_t c = 0; c < columns; ++c) to[2 * c] = ToBfloat16(from[c * inputs_ + k]);
       }
     } else {
       auto* block = reinterpret_cast<float*>(data_.data()) + offset;

@@ -34,10 +34,12 @@ inline size_t ElementBytes(Precision precision) {
 class WeightMatrix {
  public:
   WeightMatrix() = default;
-  WeightMatrix(int64_t outputs, int64_t inputs, Precision precision);
+  WeightMatrix(int64_t outputs, int64_t inputs, Precision precision,
+               CompactForm compact_form = CompactForm::kVectors);
 
   // Packs `count` rows of the plain matrix [outputs, inputs], beginning with row `first`. Several
-  // threads may pack disjoint rows at a time. bf16 rounds with RoundWeight.
+  // threads may pack disjoint rows at a time. bf16 rounds to
+  // nearest, ties to even.
   void Pack(int64_t first, int64_t count, const float* rows /* [count, inputs] */);
 
   // The same weights in few bits, where the file has them so; complete() says whether.
