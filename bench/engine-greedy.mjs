@@ -4,6 +4,8 @@
 // sides; a parting at a margin above 0.5 logits on our side is a failure. Needs built packages.
 //
 //   npm run build && node bench/engine-greedy.mjs [--tokens 128]
+import { availableParallelism } from 'node:os'
+
 import {
   benchModel,
   importLlama,
@@ -53,9 +55,19 @@ const sides = {
 
   async llama() {
     const { getLlama, LlamaLogLevel } = await importLlama()
-    const llama = await getLlama({ gpu: false, build: 'never', logLevel: LlamaLogLevel.error })
+    // Left to itself it takes more threads than there are cores, which is slower by far.
+    const threads = availableParallelism()
+    const llama = await getLlama({
+      gpu: false,
+      build: 'never',
+      maxThreads: threads,
+      logLevel: LlamaLogLevel.error,
+    })
     const model = await llama.loadModel({ modelPath: benchModel() })
-    const context = await model.createContext({ contextSize: 1024 })
+    const context = await model.createContext({
+      contextSize: 1024,
+      threads: { ideal: threads, min: threads },
+    })
     const sequence = context.getSequence()
     const template =
       '<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n' +
