@@ -4,8 +4,9 @@
 //   npm run test:native                       all three
 //   npm run test:native -- plain              one of plain, address, thread
 //   npm run test:native -- thread page_pool   only tests whose executable's name contains page_pool
-import { spawnSync } from 'node:child_process'
+import { execFile, spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
@@ -57,47 +58,62 @@ function build({ folder, type, sanitize, simd }, env) {
   return configured && run('--build', directory) ? directory : undefined
 }
 
-/**
- * Runs the executables of one variant.
- *
- * @returns {{ passed: number, failed: number }} An executable that crashes counts as one failure.
- */
-function runTests(variant, folder, filter, env) {
-  let passed = 0
-  let failed = 0
-  const names = readFileSync(join(folder, 'tests.txt'), 'utf8').trim().split('\n')
-  const prefix = variant === 'thread' ? withoutRandomAddresses(env) : []
-  for (const name of names.filter((each) => each.includes(filter))) {
-    const [program, ...args] = [...prefix, join(folder, 'tests', name)]
-    const { status, signal, stdout, stderr } = spawnSync(program, args, {
-      encoding: 'utf8',
-      timeout: timeoutMs,
-      maxBuffer: 64 * 2 ** 20,
-      env: {
-        ...env,
-        ASAN_OPTIONS: 'detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1',
-        UBSAN_OPTIONS: 'print_stacktrace=1',
-        TSAN_OPTIONS: 'halt_on_error=0:second_deadlock_stack=1',
+/** Runs one executable. One that crashes counts as one failure. */
+async function runTest(variant, name, [program, ...args], env) {
+  const { status, signal, stdout, stderr } = await new Promise((resolve) => {
+    execFile(
+      program,
+      args,
+      {
+        timeout: timeoutMs,
+        maxBuffer: 64 * 2 ** 20,
+        env: {
+          ...env,
+          ASAN_OPTIONS: 'detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1',
+          UBSAN_OPTIONS: 'print_stacktrace=1',
+          TSAN_OPTIONS: 'halt_on_error=0:second_deadlock_stack=1',
+        },
       },
-    })
-    const counts = /(\d+) passed, (\d+) failed\s*$/.exec(stdout)
-    const ok = status === 0 && counts !== null
-    passed += counts ? Number(counts[1]) : 0
-    failed += Math.max(counts ? Number(counts[2]) : 0, ok ? 0 : 1)
-    say(`${ok ? 'ok    ' : 'FAILED'} ${variant} ${name}${counts ? `: ${counts[0].trim()}` : ''}`)
-    if (!ok) say(`${stdout}${stderr}${signal ? `ended by ${signal}\n` : ''}`)
+      (error, stdout, stderr) =>
+        resolve({ status: error ? error.code : 0, signal: error?.signal, stdout, stderr }),
+    )
+  })
+  const counts = /(\d+) passed, (\d+) failed\s*$/.exec(stdout)
+  const ok = status === 0 && counts !== null
+  say(`${ok ? 'ok    ' : 'FAILED'} ${variant} ${name}${counts ? `: ${counts[0].trim()}` : ''}`)
+  if (!ok) say(`${stdout}${stderr}${signal ? `ended by ${signal}\n` : ''}`)
+  return {
+    passed: counts ? Number(counts[1]) : 0,
+    failed: Math.max(counts ? Number(counts[2]) : 0, ok ? 0 : 1),
   }
-  return { passed, failed }
+}
+
+/** Runs the executables of one variant, as many at a time as there are cores, and sums up. */
+async function runTests(variant, folder, filter, env) {
+  const total = { passed: 0, failed: 0 }
+  const names = readFileSync(join(folder, 'tests.txt'), 'utf8').trim().split('\n')
+  const left = names.filter((each) => each.includes(filter))
+  const prefix = variant === 'thread' ? withoutRandomAddresses(env) : []
+  const work = async () => {
+    for (let name = left.shift(); name !== undefined; name = left.shift()) {
+      const command = [...prefix, join(folder, 'tests', name)]
+      const { passed, failed } = await runTest(variant, name, command, env)
+      total.passed += passed
+      total.failed += failed
+    }
+  }
+  await Promise.all(Array.from({ length: availableParallelism() }, work))
+  return total
 }
 
 /** Builds and runs; returns the sums over all variants asked for. */
-export function testNative(names, filter, env) {
+export async function testNative(names, filter, env) {
   const total = { passed: 0, failed: 0 }
   for (const name of names) {
     say(`Building native tests: ${name}`)
     const folder = build(variants[name], env)
     const { passed, failed } = folder
-      ? runTests(name, folder, filter, env)
+      ? await runTests(name, folder, filter, env)
       : { passed: 0, failed: 1 }
     total.passed += passed
     total.failed += failed
@@ -110,7 +126,7 @@ if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
     const env = await bootstrap()
     const args = process.argv.slice(2)
     const named = args[0] !== undefined && args[0] in variants ? [args.shift()] : undefined
-    const total = testNative(named ?? Object.keys(variants), args[0] ?? '', env)
+    const total = await testNative(named ?? Object.keys(variants), args[0] ?? '', env)
     const reports = join(root, 'native/reports')
     mkdirSync(reports, { recursive: true })
     if (!named && !args[0]) writeFileSync(join(reports, 'native.json'), JSON.stringify(total))

@@ -32,7 +32,9 @@ if(VATTN_SANITIZE)
   add_compile_options(-fsanitize=${VATTN_SANITIZE} -fno-omit-frame-pointer)
   add_link_options(-fsanitize=${VATTN_SANITIZE})
   if(VATTN_SANITIZE MATCHES "undefined")
-    add_compile_options(-fno-sanitize-recover=undefined)
+    # Without those that AddressSanitizer finds as well, or makes harmless: they take half the time.
+    add_compile_options(-fno-sanitize-recover=undefined
+      -fno-sanitize=null,object-size,pointer-overflow)
   endif()
 endif()
 
@@ -73,9 +75,8 @@ function(vattention_add_library target)
   target_link_libraries(${target}
     PUBLIC vattention_include Threads::Threads ${arg_LIBRARIES}
     PRIVATE vattention_warnings ${arg_PRIVATE_LIBRARIES})
-  # A fifth of the time. Not for what ships: there every file must name what it uses.
+  # A third of the time. Not for what ships: there every file must name what it uses.
   if(VATTN_SANITIZE)
-    target_precompile_headers(${target} PRIVATE <algorithm> <atomic> <condition_variable> <cstdint>
-      <cstring> <functional> <memory> <mutex> <optional> <string> <thread> <tuple> <utility> <vector>)
+    set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 8)
   endif()
 endfunction()

@@ -18,7 +18,7 @@ uint64_t Plus(uint64_t a, uint64_t b) {
   uint64_t sum;
   return __builtin_add_overflow(a, b, &sum) ? kTooMuch : sum;
 }
-uint64_t RoundUp(uint64_t value, uint64_t unit) {
+uint64_t RoundedUp(uint64_t value, uint64_t unit) {
   const uint64_t units = Plus(value, unit - 1) / unit;
   return Times(units, unit);
 }
@@ -34,7 +34,7 @@ void AddTensor(const CacheConfig& config, uint64_t row_bytes, Layout* layout) {
                               ? 0
                               : Plus(layout->tensors.back().offset, layout->tensors.back().extent);
   layout->tensors.push_back(
-      {offset, RoundUp(Times(rows, row_bytes), config.smallest()), row_bytes});
+      {offset, RoundedUp(Times(rows, row_bytes), config.smallest()), row_bytes});
 }
 
 }  // namespace
@@ -85,7 +85,7 @@ Status MakeLayout(const CacheConfig& config, uint64_t max_reservation, Layout* l
       config.smallest(),
   };
   for (const uint64_t unit : units) {
-    layout->slot_bytes = unit == kTooMuch ? kTooMuch : RoundUp(used, unit);
+    layout->slot_bytes = unit == kTooMuch ? kTooMuch : RoundedUp(used, unit);
     layout->reserved_bytes = Reservation(config, layout->slot_bytes, layout->scratch_bytes);
     if (layout->reserved_bytes <= max_reservation) return {};
   }
