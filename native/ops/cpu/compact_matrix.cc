@@ -4,7 +4,6 @@
 #include <cstring>
 
 #include "hwy/base.h"
-
 #include "ops/cpu/status.h"
 #include "ops/cpu/weight_matrix.h"
 
@@ -110,7 +109,8 @@ void CompactMatrix::PackForVectors(const Block& block, int64_t group, int64_t ou
 void CompactMatrix::PackForTiles(const Block& block, int64_t group, int64_t output,
                                  const QuantizedGroup& weights) {
   const int64_t line = output % kUnitOutputs;
-  const auto scale_bytes = static_cast<int64_t>(block.half_scales ? sizeof(uint16_t) : sizeof(float));
+  const auto scale_bytes =
+      static_cast<int64_t>(block.half_scales ? sizeof(uint16_t) : sizeof(float));
   std::byte* to = block.data + static_cast<size_t>(output / kUnitOutputs) * BlockBytes(block) / 2 +
                   static_cast<size_t>(group) * UnitGroupBytes(block.bits, block.half_scales);
   const auto put = [&](float value) {

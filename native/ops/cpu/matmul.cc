@@ -96,8 +96,8 @@ MatmulPath Matmul::Choose(const WeightMatrix& sample) {
 }
 
 bool Matmul::IsFew(int64_t rows) const {
-  return path_ == MatmulPath::kRows || (path_ == MatmulPath::kOneDnnAndFew &&
-                                        rows <= (tiles_ ? kTileMatmulRows : kFewRows));
+  return path_ == MatmulPath::kRows ||
+         (path_ == MatmulPath::kOneDnnAndFew && rows <= (tiles_ ? kTileMatmulRows : kFewRows));
 }
 
 void Matmul::Prepare(int64_t rows) {

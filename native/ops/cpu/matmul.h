@@ -31,7 +31,6 @@ enum class MatmulPath { kOneDnn, kOneDnnAndFew, kRows };
 // instruction sets (ONEDNN_MAX_CPU_ISA) counts here too.
 CompactForm PreferredCompactForm(Precision precision);
 
-
 class Matmul {
  public:
   // For all matrices of the shape and precision of `sample`; `sample` itself is only read here.

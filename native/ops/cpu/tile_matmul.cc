@@ -23,7 +23,7 @@ namespace vattention::ops {
 namespace {
 
 // Functions with these instructions run only where TilesAvailable() found them.
-#define VATTN_TILES                                                                            \
+#define VATTN_TILES \
   __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,amx-tile,amx-bf16")))
 #define VATTN_TILES_INLINE VATTN_TILES __attribute__((always_inline)) inline
 
@@ -103,11 +103,10 @@ VATTN_TILES_INLINE void Expand4(const std::byte* group, std::byte* tiles) {
 #pragma GCC unroll 8
   for (int64_t output = 0; output < kUnitOutputs; output += 2) {
     // What a weight of the second output can be, then what one of the first can.
-    const __m512i values =
-        Round(_mm512_fmadd_ps(numbers, _mm512_set1_ps(scales[output + 1]),
-                              _mm512_set1_ps(offsets[output + 1])),
-              _mm512_fmadd_ps(numbers, _mm512_set1_ps(scales[output]),
-                              _mm512_set1_ps(offsets[output])));
+    const __m512i values = Round(
+        _mm512_fmadd_ps(numbers, _mm512_set1_ps(scales[output + 1]),
+                        _mm512_set1_ps(offsets[output + 1])),
+        _mm512_fmadd_ps(numbers, _mm512_set1_ps(scales[output]), _mm512_set1_ps(offsets[output])));
     const __m512i both = _mm512_cvtepu8_epi16(
         _mm256_load_si256(reinterpret_cast<const __m256i*>(q + output * kCompactInputs / 2)));
     constexpr int kAndOr = 0xEA;  // (a & b) | c
@@ -150,8 +149,8 @@ void PackRows(const uint16_t* activations, int64_t rows, int64_t inputs, std::by
 // Writes sums [16 outputs, 16 rows] to output [rows, count].
 VATTN_TILES_INLINE void WriteTransposed(const float* sums, int64_t rows, int64_t count,
                                         float* output, int64_t stride) {
-  const __m512i lines = _mm512_setr_epi32(0, 16, 32, 48, 64, 80, 96, 112, 128, 144, 160, 176, 192,
-                                          208, 224, 240);
+  const __m512i lines =
+      _mm512_setr_epi32(0, 16, 32, 48, 64, 80, 96, 112, 128, 144, 160, 176, 192, 208, 224, 240);
   const auto valid = static_cast<__mmask16>((1u << count) - 1);
   for (int64_t r = 0; r < rows; ++r) {
     _mm512_mask_storeu_ps(output + r * stride, valid, _mm512_i32gather_ps(lines, sums + r, 4));
@@ -261,7 +260,7 @@ bool Detect() {
   unsigned d = 0;
   if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0) return false;
   const bool vectors = bit(b, 16) && bit(b, 17) && bit(b, 30) && bit(b, 31);  // F, DQ, BW, VL
-  const bool tiles = bit(d, 24) && bit(d, 22);                                 // AMX-TILE, AMX-BF16
+  const bool tiles = bit(d, 24) && bit(d, 22);                                // AMX-TILE, AMX-BF16
   if (!vectors || !tiles) return false;
   if (__get_cpuid_count(7, 1, &a, &b, &c, &d) == 0 || !bit(a, 5)) return false;  // AVX512-BF16
   // Linux lends tiles only to processes that ask (since 5.16). A refusal is the answer.

@@ -1,9 +1,9 @@
 // Products of a few rows of bfloat16 with compact weights, on the tile unit of Intel CPUs (AMX).
 //
 // With few rows, memory decides the speed, and compact weights are a third of the size; but
-// expanding them takes arithmetic. Here a group of 32 inputs is expanded to tiles in the first-level
-// cache, a table of the 16 values of an output's weights making that a permutation, and the tile
-// unit multiplies them while the vector units expand the next.
+// expanding them takes arithmetic. Here a group of 32 inputs is expanded to tiles in the
+// first-level cache, a table of the 16 values of an output's weights making that a permutation, and
+// the tile unit multiplies them while the vector units expand the next.
 //
 // A product is summed as TDPBF16PS does: inputs in groups of 32; in a group the even ones and the
 // odd ones are summed on their own, ascending; then sum += even + odd. So a row has the bits that
