@@ -22,7 +22,7 @@ CacheCore::CacheCore(CacheConfig resolved, Layout made, std::unique_ptr<Driver> 
         return port.driver()->Record(stream, event);
       }),
       trace(config.trace_events),
-      pool(config.page_classes),
+      pool(config.page_classes, port.limits().zero_filled),
       slots(static_cast<size_t>(config.shape.max_sequences)),
       handles(static_cast<uint32_t>(config.shape.max_sequences)),
       sequences(static_cast<size_t>(config.shape.max_sequences)),

@@ -7,8 +7,8 @@
 #include <memory>
 
 #include "memory/contiguous_cache_impl.h"
+#include "memory/devices.h"
 #include "memory/fence.h"
-#include "memory/host_driver.h"
 #include "memory/limits.h"
 #include "memory/sequences.h"
 #include "memory/sharing.h"
@@ -222,19 +222,14 @@ vattn_status vattn_contiguous_geometry(const vattn_contiguous_options* options,
     if (options == nullptr) return Missing("options");
     if (geometry == nullptr) return Missing("a geometry to fill");
     const vattn_contiguous_options local = ReadSized(options);
-    if (local.device_type != VATTN_DEVICE_CPU) {
-      return Status::Error(VATTN_UNSUPPORTED, "expected device type ", int{VATTN_DEVICE_CPU},
-                           " (CPU), received ", local.device_type, ".");
-    }
     DriverLimits limits;
-    limits.page_classes = HostDriver::DefaultPageClasses();
-    limits.granularity = HostDriver::kGranularity;
-    limits.memory_bytes = ~uint64_t{0};
-    limits.mapping_budget = ~uint64_t{0};
+    if (Status status = LimitsWithoutDevice(local.device_type, &limits); !status.ok()) {
+      return status;
+    }
     CacheConfig config;
     if (Status status = ResolveConfig(local, limits, &config); !status.ok()) return status;
     Layout layout;
-    if (Status status = MakeLayout(config, HostDriver::MaxReservation(), &layout); !status.ok()) {
+    if (Status status = MakeLayout(config, limits.max_reservation, &layout); !status.ok()) {
       return status;
     }
     WriteSized(GeometryOf(config, layout), geometry);

@@ -5,20 +5,18 @@
 #include <utility>
 #include <vector>
 
-#include "memory/host_driver.h"
+#include "memory/devices.h"
 
 namespace vattention::memory {
 
 Status ContiguousCache::Create(const vattn_contiguous_options& options,
                                std::unique_ptr<ContiguousCache>* cache) {
-  if (options.device_type != VATTN_DEVICE_CPU) {
-    return Status::Error(VATTN_UNSUPPORTED, "expected device type ", int{VATTN_DEVICE_CPU},
-                         " (CPU), received ", options.device_type,
-                         "; this build has no driver for other devices.");
+  std::unique_ptr<Driver> driver;
+  if (Status status =
+          MakeDriver(options.device_type, options.device_index, options.cgroup_root, &driver);
+      !status.ok()) {
+    return status;
   }
-  DriverStatus made;
-  std::unique_ptr<Driver> driver = HostDriver::Make(options.cgroup_root, &made);
-  if (driver == nullptr) return Status::OfDriver(made, "making the host driver");
   if (options.faults != nullptr) {
     driver = std::make_unique<FaultyDriver>(std::move(driver), ReadSized(options.faults));
   }

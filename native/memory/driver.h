@@ -44,6 +44,7 @@ struct DriverLimits {
   bool remap_under_readers = false;    // a mapped range may be replaced while it is being read
   bool splittable = false;             // Split works: a page is no more than its address range
   bool synchronous = false;            // Zero and Copy are done when they return
+  bool zero_filled = true;             // new pages hold zeros; else anything
 };
 
 // One physical page in a call to Map.
@@ -73,7 +74,7 @@ class Driver {
   virtual DriverStatus Reserve(uint64_t bytes, uintptr_t* address) = 0;
   virtual DriverStatus FreeReservation(uintptr_t address, uint64_t bytes) = 0;
 
-  // Appends `count` new zero-filled pages of one class to *handles, all or none. `after` is the
+  // Appends `count` new pages of one class to *handles, all or none. `after` is the
   // page that the first should follow (kNoPage: anywhere): a hint for merging.
   // VATTN_OUT_OF_MEMORY when the device has no more.
   virtual DriverStatus Create(uint64_t page_bytes, int count, PageHandle after,

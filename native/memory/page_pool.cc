@@ -5,8 +5,8 @@
 
 namespace vattention::memory {
 
-PagePool::PagePool(std::vector<uint64_t> classes)
-    : classes_(std::move(classes)), free_(classes_.size()) {}
+PagePool::PagePool(std::vector<uint64_t> classes, bool zero_filled)
+    : classes_(std::move(classes)), zero_filled_(zero_filled), free_(classes_.size()) {}
 
 std::map<PageHandle, PageId>& PagePool::FreeList(uint64_t bytes) {
   return const_cast<std::map<PageHandle, PageId>&>(std::as_const(*this).FreeList(bytes));
@@ -30,6 +30,7 @@ PageId PagePool::NewRecord(PageHandle handle, uint64_t bytes) {
   Page page;
   page.handle = handle;
   page.bytes = static_cast<uint32_t>(bytes);
+  if (!zero_filled_) page.dirty_end = page.bytes;
   pages_[id] = page;
   total_bytes_ += bytes;
   return id;

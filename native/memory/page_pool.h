@@ -16,8 +16,8 @@ namespace vattention::memory {
 // Not thread-safe: the owner locks. Makes no driver calls.
 class PagePool {
  public:
-  // `classes`: sizes, ascending.
-  explicit PagePool(std::vector<uint64_t> classes);
+  // `classes`: sizes, ascending. `zero_filled`: new pages hold zeros, else anything.
+  explicit PagePool(std::vector<uint64_t> classes, bool zero_filled = true);
 
   const Page& page(PageId id) const { return pages_[id]; }
   Page& mutable_page(PageId id) { return pages_[id]; }  // not for reference counts
@@ -130,6 +130,7 @@ class PagePool {
   const std::map<PageHandle, PageId>& FreeList(uint64_t bytes) const;
 
   const std::vector<uint64_t> classes_;
+  const bool zero_filled_;
   std::vector<Page> pages_;
   std::vector<PageId> unused_;                      // records without a page
   std::vector<std::map<PageHandle, PageId>> free_;  // [classes], in the order of handles

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "tests/check.h"
+#include "tests/device_memory.h"
 #include "vattention/contiguous_cache.h"
 
 namespace vattention::testing {
@@ -34,7 +35,7 @@ inline vattn_contiguous_options MakeOptions(const OptionsInit& init = {}) {
   options.size = sizeof(options);
   options.shape = {sizeof(vattn_cache_shape), init.layers, init.kv_heads,      init.head_dim,
                    init.value_head_dim,       init.dtype,  init.max_sequences, init.max_length};
-  options.device_type = VATTN_DEVICE_CPU;
+  options.device_type = TestDeviceType();
   options.limit_bytes = init.limit_bytes;
   options.layout = init.layout;
   options.layer_group = 1;
@@ -55,6 +56,7 @@ class Cache {
     ref_.size = sizeof(ref_);
     Must(vattn_contiguous_create(&options, &ref_, Error()), "create");
     Must(ref_.api->view(ref_.cache, Sized(&view_), Error()), "view");
+    if (options.device_type == VATTN_DEVICE_CUDA) stream_ = std::make_unique<CudaStream>();
   }
   ~Cache() {
     if (ref_.cache != nullptr) ref_.api->release(ref_.cache);
@@ -199,13 +201,31 @@ class Cache {
         return 2;
     }
   }
+  // Memory of the cache, behind what the cache itself has been asked to do with it.
+  void Put(void* at, const void* from, size_t bytes) {
+    if (stream_ == nullptr) {
+      std::memcpy(at, from, bytes);
+      return;
+    }
+    WaitReady();
+    stream_->Write(at, from, bytes);
+  }
+  void Get(const void* at, void* to, size_t bytes) {
+    if (stream_ == nullptr) {
+      std::memcpy(to, at, bytes);
+      return;
+    }
+    WaitReady();
+    stream_->Read(to, at, bytes);
+  }
   // Writes tokens [from, to): every byte of K and V of every layer becomes `cookie`.
   void Write(vattn_sequence sequence, uint32_t from, uint32_t to, uint8_t cookie) {
     const uint32_t slot = Slot(sequence);
     for (int32_t layer = 0; layer < view_.shape.layers; ++layer) {
       for (const bool value : {false, true}) {
         for (uint32_t token = from; token < to; ++token) {
-          std::memset(TokenAt(slot, token, layer, value), cookie, TokenBytes(value));
+          const std::vector<uint8_t> row(TokenBytes(value), cookie);
+          Put(TokenAt(slot, token, layer, value), row.data(), row.size());
         }
       }
     }
@@ -216,8 +236,11 @@ class Cache {
     for (int32_t layer = 0; layer < view_.shape.layers; ++layer) {
       for (const bool value : {false, true}) {
         for (uint32_t token = from; token < to; ++token) {
-          const uint8_t* at = TokenAt(slot, token, layer, value);
-          if (at[0] != cookie || std::memcmp(at, at + 1, TokenBytes(value) - 1) != 0) return false;
+          std::vector<uint8_t> row(TokenBytes(value));
+          Get(TokenAt(slot, token, layer, value), row.data(), row.size());
+          if (!std::all_of(row.begin(), row.end(), [&](uint8_t b) { return b == cookie; })) {
+            return false;
+          }
         }
       }
     }
@@ -252,6 +275,14 @@ class Cache {
     Must(api().resolve(get(), &sequence, 1, &rows, Error()), "resolve");
     return row;
   }
+  // A failure that a test injected may hit this call too.
+  void WaitReady() {
+    vattn_status status = VATTN_DEVICE_ERROR;
+    for (int tries = 0; tries < 10 && status == VATTN_DEVICE_ERROR; ++tries) {
+      status = api().wait_ready(get(), stream_->get(), Error());
+    }
+    Must(status, "wait for the cache");
+  }
   template <typename T>
   static T* Sized(T* value) {
     std::memset(value, 0, sizeof(*value));
@@ -259,6 +290,7 @@ class Cache {
     return value;
   }
 
+  std::unique_ptr<CudaStream> stream_;  // on a GPU
   vattn_cache_ref ref_{};
   vattn_cache_view view_{};
   vattn_error error_{};
