@@ -39,6 +39,7 @@ inline constexpr int kHandlePosix = 1;
 inline constexpr int kAccessRead = 1;
 inline constexpr int kAccessReadWrite = 3;
 inline constexpr int kGranularityMinimum = 0;
+inline constexpr int kMemoryHost = 1;
 inline constexpr int kMemoryDevice = 2;
 inline constexpr unsigned kStreamNonBlocking = 1;
 inline constexpr unsigned kEventDisableTiming = 2;
@@ -100,6 +101,7 @@ static_assert(sizeof(Copy2d) == 128);
   F(context_release, "cuDevicePrimaryCtxRelease_v2", (DeviceIndex))                                \
   F(context_push, "cuCtxPushCurrent_v2", (Context))                                                \
   F(context_pop, "cuCtxPopCurrent_v2", (Context*))                                                 \
+  F(context_synchronize, "cuCtxSynchronize", ())                                                   \
   F(memory_info, "cuMemGetInfo_v2", (size_t*, size_t*))                                            \
   F(granularity, "cuMemGetAllocationGranularity", (size_t*, const AllocationProperties*, int))     \
   F(address_reserve, "cuMemAddressReserve",                                                        \
@@ -117,6 +119,7 @@ static_assert(sizeof(Copy2d) == 128);
     (DeviceAddress, size_t, unsigned char, size_t, size_t, Stream))                                \
   F(copy, "cuMemcpyDtoDAsync_v2", (DeviceAddress, DeviceAddress, size_t, Stream))                  \
   F(copy_rows, "cuMemcpy2DAsync_v2", (const Copy2d*, Stream))                                      \
+  F(copy_rows_now, "cuMemcpy2DUnaligned_v2", (const Copy2d*))                                      \
   F(copy_to_host, "cuMemcpyDtoHAsync_v2", (void*, DeviceAddress, size_t, Stream))                  \
   F(copy_from_host, "cuMemcpyHtoDAsync_v2", (DeviceAddress, const void*, size_t, Stream))          \
   F(stream_create, "cuStreamCreate", (Stream*, unsigned))                                          \

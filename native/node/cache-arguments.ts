@@ -71,7 +71,12 @@ export function checkPublish(tokens: Uint32Array, salt: string): void {
   if (typeof salt !== 'string') throw errors.invalidArgument('salt', 'a string', nameOf(salt))
 }
 
-/** @throws `ERR_VATTENTION_INVALID_ARGUMENT` */
+/**
+ * Threads of the host may work on a GPU's cache too, through copies, so streams of the CPU are fine
+ * everywhere.
+ *
+ * @throws `ERR_VATTENTION_INVALID_ARGUMENT`
+ */
 export function checkStream(stream: Stream, device: Device): void {
   if (
     typeof stream !== 'object' ||
@@ -81,8 +86,12 @@ export function checkStream(stream: Stream, device: Device): void {
   ) {
     throw errors.invalidArgument('stream', 'a stream: { device, handle }', nameOf(stream))
   }
-  if (!sameDevice(stream.device, device)) {
+  if (stream.device.type !== 'cpu' && !sameDevice(stream.device, device)) {
     const expected = `a stream of ${deviceName(device)}`
     throw errors.invalidArgument('stream', expected, deviceName(stream.device))
   }
 }
+
+/** Whether this is no stream but the thread that calls, whose work is done when its calls return. */
+export const isCallingThread = ({ device, handle }: Stream): boolean =>
+  device.type === 'cpu' && handle === 0n

@@ -9,6 +9,8 @@
 #include <unistd.h>
 #endif
 
+#include "strided_runs.h"
+
 namespace vattention::core {
 namespace {
 
@@ -105,28 +107,6 @@ int MoveSpan(uint8_t* address, size_t bytes, uint8_t* dense, CopyDirection direc
   return failure != 0 ? failure : mover.Flush();
 }
 
-// Calls visit(address) for every run of `run` bytes, in row-major order of the outer dimensions.
-// Stops at the first result that is not 0, and returns it.
-template <class Visit>
-int ForEachRun(const vattn_tensor& tensor, size_t element_bytes, int32_t outer, uint8_t* address,
-               const Visit& visit) {
-  int64_t index[VATTN_MAX_RANK] = {};
-  for (;;) {
-    if (const int failure = visit(address)) return failure;
-    int32_t dim = outer - 1;
-    for (; dim >= 0; --dim) {
-      const int64_t stride = tensor.stride[dim] * static_cast<int64_t>(element_bytes);
-      if (++index[dim] < tensor.shape[dim]) {
-        address += stride;
-        break;
-      }
-      address -= stride * (tensor.shape[dim] - 1);
-      index[dim] = 0;
-    }
-    if (dim < 0) return 0;
-  }
-}
-
 // Bytes from the first element to the end of the last.
 size_t SpanBytes(const vattn_tensor& tensor, size_t element_bytes) {
   int64_t last = 0;
@@ -157,14 +137,7 @@ bool IsPermutation(const vattn_tensor& tensor) {
 
 int CopyStrided(const vattn_tensor& tensor, size_t element_bytes, uint8_t* dense,
                 CopyDirection direction, bool direct) {
-  // Inner dimensions that lie densely are one run.
-  int32_t outer = tensor.rank;
-  size_t run = element_bytes;
-  while (outer > 0 && (tensor.shape[outer - 1] == 1 ||
-                       static_cast<size_t>(tensor.stride[outer - 1]) * element_bytes == run)) {
-    run *= static_cast<size_t>(tensor.shape[outer - 1]);
-    --outer;
-  }
+  const auto [outer, run] = RunsOf(tensor, element_bytes);
   auto* const data = static_cast<uint8_t*>(tensor.data);
   const size_t span = SpanBytes(tensor, element_bytes);
   // The kernel looks pages up run by run, which takes a hundred times as long as a short run

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "device_copy.h"
 #include "half_float.h"
 #include "node/args.h"
 #include "node/tensor_record.h"
@@ -61,6 +62,12 @@ struct Access {
 
   // Between the tensor and `dense`, [count] elements of the tensor's dtype.
   void Copy(Napi::Env env, uint8_t* dense, CopyDirection direction) const {
+    if (tensor.device_type == VATTN_DEVICE_CUDA) {
+      node::ErrorRecord error;
+      const vattn_status status = CopyOnDevice(tensor, element_bytes, dense, direction, &error);
+      if (status != VATTN_OK) throw node::MakeError(env, status, error);
+      return;
+    }
     const int failure = CopyStrided(tensor, element_bytes, dense, direction, direct);
     if (failure == 0) return;
     node::ErrorRecord error;

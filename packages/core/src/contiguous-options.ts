@@ -2,7 +2,6 @@ import {
   callback,
   cpu,
   deviceIndex,
-  deviceName,
   deviceTypeCode,
   dtypeCode,
   errors,
@@ -38,6 +37,9 @@ const defaultLeadRows = 256
 
 /** The host's pages are mapped in these units, whatever the size class. */
 const hostGranularity = 65536
+
+/** Pages of a device are multiples of this, which is its smallest class by default. */
+const granularity = ({ type }: Device): number => (type === 'cuda' ? 2 ** 21 : hostGranularity)
 
 /** `page_bytes` has this many entries in the C ABI. */
 const mostPageClasses = 8
@@ -130,7 +132,7 @@ export function resolveOptions(
   const reasons = contiguousReasons(options)
   if (reasons.length > 0) throw errors.invalidOptions('A contiguous KV cache', reasons)
   const device = options.device ?? cpu
-  const layout = options.layout ?? 'split'
+  const layout = options.layout ?? (device.type === 'cuda' ? 'interleaved' : 'split')
   const { layers, kvHeads, headDim, dtype, maxSequences, maxLength } = options
   const valueHeadDim = options.valueHeadDim ?? headDim
   const ahead = options.mapAhead === false ? {} : (options.mapAhead ?? {})
@@ -186,9 +188,6 @@ export function contiguousReasons(options: ContiguousCacheOptions): Reason[] {
   const fine = (...names: (keyof ContiguousCacheOptions)[]) =>
     names.every((name) => options[name] !== undefined && !broken.has(name))
 
-  if (fine('device') && options.device!.type === 'cuda') {
-    found.push(reason('device', 'cpu (this build has no CUDA driver)', deviceName(options.device!)))
-  }
   if (fine('layout', 'layers') && typeof options.layout === 'object') {
     if (options.layout.layerGroup > options.layers) {
       found.push(
@@ -200,8 +199,13 @@ export function contiguousReasons(options: ContiguousCacheOptions): Reason[] {
       )
     }
   }
+  const unit = granularity(fine('device') ? options.device! : cpu)
+  const wrongUnit = fine('pageBytes') && options.pageBytes!.some((bytes) => bytes % unit !== 0)
+  if (wrongUnit) {
+    found.push(reason('pageBytes', `multiples of ${unit}`, options.pageBytes!.join(', ')))
+  }
   if (fine('sharePageBytes') && (options.pageBytes === undefined || fine('pageBytes'))) {
-    const smallest = options.pageBytes?.[0] ?? hostGranularity
+    const smallest = options.pageBytes?.[0] ?? unit
     if (options.sharePageBytes! < smallest) {
       found.push(
         reason(

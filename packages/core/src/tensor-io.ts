@@ -3,15 +3,16 @@
  *
  * Memory made by `hostTensor` is reached directly, within its bounds. Any other address (a cache's
  * rows, somebody else's pointer) is reached through the kernel: rows that are not backed are a typed
- * error then, where a plain load would end the process.
+ * error then, where a plain load would end the process. Tensors on a GPU are copied by its driver,
+ * behind everything that was given to the device before.
  */
 import {
-  deviceName,
   dtypes,
   elementCount,
   errors,
   maxRank,
   spanBytes,
+  type Device,
   type DType,
   type Reason,
   type Tensor,
@@ -42,8 +43,8 @@ const record = new Float64Array(tensorRecordLength)
  * A tensor's elements in row-major order, as numbers: an Int32Array for `int32`, a Float32Array for
  * all others (every 16-bit and 8-bit float is exact in it).
  *
- * @throws `ERR_VATTENTION_INVALID_TENSOR` for a tensor that is not one, is not on the CPU, or shows
- * memory that is not there; `ERR_VATTENTION_DISPOSED` when its memory was given back.
+ * @throws `ERR_VATTENTION_INVALID_TENSOR` for a tensor that is not one, or shows memory that is not
+ * there; `ERR_VATTENTION_DISPOSED` when its memory was given back.
  */
 export function read(tensor: Tensor): Float32Array | Int32Array {
   const direct = prepare('read', tensor)
@@ -114,8 +115,8 @@ function reasonsAgainst(tensor: Tensor): Reason[] {
   const { data, dtype, shape, strides, device } = tensor
   const found: Reason[] = []
   if (!dtypes.includes(dtype)) found.push(reason('dtype', dtypes.join(' or '), String(dtype)))
-  if (device?.type !== 'cpu') {
-    found.push(reason('device', 'cpu', device ? deviceName(device) : String(device)))
+  if (device?.type !== 'cpu' && device?.type !== 'cuda') {
+    found.push(reason('device', 'cpu or cuda', String((device as Device | undefined)?.type)))
   }
   const integers = (list: unknown): list is readonly number[] =>
     Array.isArray(list) && list.every((value) => Number.isSafeInteger(value) && value >= 0)

@@ -60,10 +60,30 @@ describe('the options of a contiguous cache', () => {
     ])
   })
 
-  it('refuse CUDA as long as there is no driver for it, and say so', () => {
-    const [reason] = contiguousReasons({ ...small, device: { type: 'cuda', index: 0 } })
-    expect(reason).toMatchObject({ code: 'device', found: 'cuda:0' })
-    expect(reason!.message).toContain('no CUDA driver')
+  it('take a CUDA device, whose pages are larger', () => {
+    const device = { type: 'cuda', index: 0 } as const
+    const { pageBytes: _, ...unpaged } = small
+    expect(contiguousReasons({ ...unpaged, device })).toEqual([])
+    expect(reasons({ device })).toEqual(['pageBytes'])
+    expect(reasons({ device, pageBytes: [2 ** 21, 2 ** 23] })).toEqual([])
+    const sharing = contiguousReasons({ ...unpaged, device, sharePageBytes: pageBytes })
+    expect(sharing.map(({ code }) => code)).toEqual(['sharePageBytes'])
+    expect(ContiguousKvCache.geometry({ ...unpaged, device })).toMatchObject({
+      layout: 'interleaved',
+      tensors: 1,
+      smallestPageBytes: 2 ** 21,
+    })
+  })
+
+  it('refuse a CUDA device that is not there, and say why', () => {
+    const device = { type: 'cuda', index: 1000 } as const
+    const pageBytes = [2 ** 21]
+    expect(() => new ContiguousKvCache({ ...small, device, pageBytes })).toThrow(
+      expect.objectContaining({
+        code: 'ERR_VATTENTION_UNSUPPORTED',
+        message: expect.stringMatching(/libcuda|CUDA device 1000|no GPU/) as string,
+      }),
+    )
   })
 
   it('refuse names that they do not know, with the nearest that they do', () => {

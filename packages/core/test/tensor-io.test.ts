@@ -222,10 +222,10 @@ describe('read and write', () => {
     }
   })
 
-  it('refuse what is no tensor of the CPU, with all reasons', () => {
+  it('refuse what is no tensor, with all reasons', () => {
     using good = hostTensor('float32', [2, 2])
     const wrong: [Tensor, ...string[]][] = [
-      [{ ...good, device: { type: 'cuda', index: 0 } }, 'device'],
+      [{ ...good, device: { type: 'tpu' as never, index: 0 } }, 'device'],
       [{ ...good, shape: [2, 2.5] }, 'shape'],
       [{ ...good, strides: [2] }, 'strides'],
       [{ ...good, strides: [2, -1] }, 'strides'],
@@ -242,6 +242,13 @@ describe('read and write', () => {
       )
     }
     expect(() => read(undefined as never)).toThrow(code('INVALID_TENSOR'))
+  })
+
+  it('refuse tensors of a GPU that is not there', () => {
+    using good = hostTensor('float32', [2, 2])
+    const tensor: Tensor = { ...good, device: { type: 'cuda', index: 1000 } }
+    expect(() => read(tensor)).toThrow(code('UNSUPPORTED'))
+    expect(() => write(tensor, new Float32Array(4))).toThrow(code('UNSUPPORTED'))
   })
 
   it('refuse arrays of another type or length, and write nothing', () => {

@@ -24,6 +24,7 @@ import {
   checkPublish,
   checkStep,
   checkStream,
+  isCallingThread,
 } from '../../../native/node/cache-arguments.ts'
 import { toCacheEvents } from '../../../native/node/cache-events.ts'
 import { statsNumbers, toCacheStats } from '../../../native/node/cache-stats.ts'
@@ -358,7 +359,7 @@ export class PagedKvCache implements KvCache, AsyncDisposable {
   /** Attaches a stream that fences are to be recorded on, once. */
   #meet(stream: Stream): void {
     checkStream(stream, this.device)
-    if (stream.handle === 0n || this.#streams.has(stream.handle)) return
+    if (isCallingThread(stream) || this.#streams.has(stream.handle)) return
     this.attachStream(stream)
     this.#streams.add(stream.handle)
   }

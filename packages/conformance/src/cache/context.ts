@@ -2,6 +2,7 @@
 import {
   dtypeBytes,
   type ContiguousCacheOptions,
+  type Device,
   type KvCache,
   type KvCacheShape,
   type PagedCacheOptions,
@@ -33,15 +34,19 @@ export interface CacheWish extends Partial<KvCacheShape> {
   readonly paged?: Partial<PagedCacheOptions>
 }
 
-/** The plainest cache: two layers, rows of 256 bytes, so that 64 KiB hold 256 tokens of one tensor. */
-const plain = {
-  layers: 2,
-  kvHeads: 2,
-  headDim: 32,
-  dtype: 'float32',
-  maxSequences: 8,
-  maxLength: 2048,
-} as const
+/** The smallest page of a contiguous cache: 64 KiB on the CPU, 2 MiB on a GPU. */
+export const smallestPage = ({ type }: Device): number => (type === 'cpu' ? 65536 : 2 << 20)
+
+/** The plainest cache: two layers, and the smallest page holds 256 tokens of one tensor. */
+const plainShape = (device: Device) =>
+  ({
+    layers: 2,
+    kvHeads: smallestPage(device) / 256 / (32 * dtypeBytes.float32),
+    headDim: 32,
+    dtype: 'float32',
+    maxSequences: 8,
+    maxLength: 2048,
+  }) as const
 
 /** The subject, and the means to try it. */
 export class CacheContext implements CaseContext<CacheNeeds> {
@@ -71,7 +76,8 @@ export class CacheContext implements CaseContext<CacheNeeds> {
   /** Makes a cache. Dispose it. */
   create(wish: CacheWish = {}): KvCache {
     const { contiguous, paged, tokens, ...shape } = wish
-    const common = { ...plain, ...shape, device: this.subject.memory.device }
+    const { device } = this.subject.memory
+    const common = { ...plainShape(device), ...shape, device }
     const { layers, kvHeads, headDim, valueHeadDim = headDim, dtype } = common
     const tokenBytes = layers * kvHeads * (headDim + valueHeadDim) * dtypeBytes[dtype]
     const all = common.maxSequences * (common.maxLength + 256)
@@ -83,13 +89,15 @@ export class CacheContext implements CaseContext<CacheNeeds> {
       return this.subject.create({ ...common, limitBytes, mapAhead: false, ...contiguous })
     }
     // Ample: a limit is no reservation, and every tensor of a sequence may end in a large page.
-    const pages = common.maxSequences * 2 * layers * (4 << 20)
+    const pages = common.maxSequences * 2 * layers * 64 * smallestPage(device)
     return this.subject.create({ ...common, limitBytes: limitBytes + pages, ...contiguous })
   }
 
   /** The options that `create` would be given, with changes that may break them. */
   createWith(change: Record<string, unknown>): KvCache {
-    const options = { ...plain, limitBytes: 64 << 20, ...change } as never
+    const { device } = this.subject.memory
+    const limitBytes = 1024 * smallestPage(device)
+    const options = { ...plainShape(device), device, limitBytes, ...change } as never
     return this.subject.create(options)
   }
 }

@@ -127,6 +127,7 @@ export const handleCases: readonly CacheCase[] = [
       probe.add(300)
       expectEqual(cache.view(), view, 'the view after a step')
       expect(sameDevice(cache.device, context.subject.memory.device), 'device of the cache')
+      const { kvHeads } = cache.shape
       for (const layer of view.layers) {
         for (const [tensor, dim] of [
           [layer.key, 64],
@@ -137,7 +138,7 @@ export const handleCases: readonly CacheCase[] = [
           expectEqual(tensor.strides.at(-1), 1, 'last stride')
           const nhd = view.kind === 'contiguous' || view.layout === 'nhd'
           if (!nhd) continue
-          expectEqual(tensor.shape.slice(2).join(), [2, dim].join(), 'heads and dim')
+          expectEqual(tensor.shape.slice(2).join(), [kvHeads, dim].join(), 'heads and dim')
           const dense = denseStrides(tensor.shape)
           expect(
             tensor.strides.every((stride, i) => stride >= dense[i]!),

@@ -3,7 +3,7 @@ import type { Sequence } from '@vattention/interface'
 
 import { codes, expect, expectEqual, expectError } from '../expect.ts'
 import { Random } from '../random.ts'
-import type { CacheCase } from './context.ts'
+import { smallestPage, type CacheCase } from './context.ts'
 
 const group = 'limits'
 
@@ -103,9 +103,7 @@ export const limitCases: readonly CacheCase[] = [
         view.kind === 'paged'
           ? view.blockTokens * layers * kvHeads * (headDim + valueHeadDim) * 4
           : 0
-      // The smallest page there is: 64 KiB on the CPU, 2 MiB on CUDA.
-      const pageBytes = cache.device.type === 'cpu' ? 65536 : 2 << 20
-      const bound = view.kind === 'paged' ? blockBytes : 2 * layers * pageBytes
+      const bound = view.kind === 'paged' ? blockBytes : 2 * layers * smallestPage(cache.device)
       for (const [i, length] of [1, 255, 256, 257, 1000, 2048].entries()) {
         probe.add(length)
         const { wasteBytes } = probe.checkBooks(`${i + 1} sequences`)

@@ -1,6 +1,6 @@
 /** Sliding: tokens before a window go, those in it stay. */
 import { codes, expect, expectEqual, expectError } from '../expect.ts'
-import type { CacheCase } from './context.ts'
+import { smallestPage, type CacheCase } from './context.ts'
 
 const group = 'sliding'
 const noLead = { contiguous: { leadRows: 0 } }
@@ -46,7 +46,9 @@ export const slidingCases: readonly CacheCase[] = [
     name: 'sliding: what one sequence gives up comes to others without its contents',
     needs: { sharesMemory: true },
     run(context) {
-      using probe = context.probe({ tokens: 3072, ...noLead })
+      // A page goes when all of it lies before the window, so large ones would keep the memory.
+      const pageBytes = [smallestPage(context.subject.memory.device)]
+      using probe = context.probe({ tokens: 3072, contiguous: { leadRows: 0, pageBytes } })
       const first = probe.add(2048)
       probe.fill(first, NaN, 0, 2048)
       const second = probe.allocate()
