@@ -24,11 +24,8 @@ using Event = EventObject*;
 inline constexpr Result kSuccess = 0;
 inline constexpr Result kInvalidValue = 1;
 inline constexpr Result kOutOfMemory = 2;
-inline constexpr Result kDeinitialized = 4;  // the process is ending
 inline constexpr Result kNotReady = 600;
 
-inline constexpr int kAttributeComputeMajor = 75;
-inline constexpr int kAttributeComputeMinor = 76;
 inline constexpr int kAttributeVirtualMemory = 102;
 inline constexpr int kAttributePosixHandles = 103;
 inline constexpr int kAttributeRdma = 110;
@@ -94,9 +91,7 @@ static_assert(sizeof(Copy2d) == 128);
   F(error_name, "cuGetErrorName", (Result, const char**))                                          \
   F(device_count, "cuDeviceGetCount", (int*))                                                      \
   F(device_get, "cuDeviceGet", (DeviceIndex*, int))                                                \
-  F(device_name, "cuDeviceGetName", (char*, int, DeviceIndex))                                     \
   F(device_attribute, "cuDeviceGetAttribute", (int*, int, DeviceIndex))                            \
-  F(device_memory, "cuDeviceTotalMem_v2", (size_t*, DeviceIndex))                                  \
   F(context_retain, "cuDevicePrimaryCtxRetain", (Context*, DeviceIndex))                           \
   F(context_release, "cuDevicePrimaryCtxRelease_v2", (DeviceIndex))                                \
   F(context_push, "cuCtxPushCurrent_v2", (Context))                                                \

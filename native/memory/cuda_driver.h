@@ -59,7 +59,6 @@ class CudaContext {
   const int index_;
   const cuda::DeviceIndex device_;
   cuda::Context context_ = nullptr;
-  friend class CudaDriver;
 };
 
 class CudaDriver final : public Driver {

@@ -83,7 +83,7 @@ typedef struct vattn_event {
 typedef struct vattn_contiguous_options {
   uint32_t size;
   vattn_cache_shape shape;
-  int32_t device_type; /* VATTN_DEVICE_CPU: the host driver */
+  int32_t device_type; /* VATTN_DEVICE_CPU or VATTN_DEVICE_CUDA */
   int32_t device_index;
   uint64_t limit_bytes;      /* physical memory it may hold */
   int32_t layout;            /* vattn_layout */
