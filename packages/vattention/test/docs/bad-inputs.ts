@@ -70,9 +70,9 @@ export const badInputs: readonly BadInput[] = [
   },
   {
     call: 'new ContiguousKvCache',
-    input: 'a device that this build has no driver for',
-    code: 'ERR_VATTENTION_INVALID_OPTIONS',
-    run: () => new ContiguousKvCache({ ...shape, device: { type: 'cuda', index: 0 } }),
+    input: 'a GPU that this machine does not have',
+    code: 'ERR_VATTENTION_UNSUPPORTED',
+    run: () => new ContiguousKvCache({ ...shape, device: { type: 'cuda', index: 1000 } }),
   },
   {
     call: 'new ContiguousKvCache',
