@@ -5,6 +5,7 @@
  * @packageDocumentation
  */
 export * from './case.ts'
+export * from './suite.ts'
 export * from './subject.ts'
 export * from './memory.ts'
 export { hostMemory } from './host-memory.ts'
