@@ -3,6 +3,8 @@
 #   vattention_warnings  interface target: warnings, and warnings are errors. For our code only.
 #   vattention_include   interface target: the C ABI (native/include) and native/ itself, so that
 #                        sources say "vattention/status.h" and "memory/driver.h".
+#   vattention_portable  interface target of what is loaded or run on other machines: the C++
+#                        library is linked statically.
 #   VATTN_SANITIZE       "address", "undefined", "thread", or "address,undefined": the whole build,
 #                        dependencies included, is instrumented.
 #   vattention_use_library(memory|paged|attention/cpu|ops/cpu)
@@ -47,6 +49,15 @@ target_compile_options(vattention_warnings INTERFACE
 add_library(vattention_include INTERFACE)
 target_include_directories(vattention_include INTERFACE
   "${VATTENTION_NATIVE_DIR}/include" "${VATTENTION_NATIVE_DIR}")
+
+# Machines have older libraries of C++ than the compiler's, or none. Hidden, so that an addon's copy is
+# its own: no exception and no C++ type leaves one. Without what is not called: some of it needs a newer
+# glibc. libgcc stays shared, for the same reason.
+add_library(vattention_portable INTERFACE)
+if(CMAKE_SYSTEM_NAME STREQUAL "Linux" AND NOT VATTN_SANITIZE)
+  target_link_options(vattention_portable INTERFACE
+    -static-libstdc++ -Wl,--exclude-libs,ALL -Wl,--gc-sections)
+endif()
 
 # ThreadSanitizer reserves 2^40 bytes of address space, so code that reserves more than that asks.
 if(VATTN_SANITIZE MATCHES "thread")
