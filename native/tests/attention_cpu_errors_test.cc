@@ -63,8 +63,8 @@ TEST(ConfigurationsThatTheCpuCannotServe) {
   };
   unsupported("multiple of 8", [](auto& config, auto&) { config.shape.head_dim = 60; });
   unsupported("multiple of 8", [](auto& config, auto&) { config.shape.value_head_dim = 1024; });
-  unsupported("Cache dtype", [](auto& config, auto&) { config.shape.dtype = VATTN_FLOAT8_E4M3; });
-  unsupported("Query dtype", [](auto& config, auto&) { config.dtype = VATTN_INT32; });
+  unsupported("cache dtype 3", [](auto& config, auto&) { config.shape.dtype = VATTN_FLOAT8_E4M3; });
+  unsupported("query dtype 4", [](auto& config, auto&) { config.dtype = VATTN_INT32; });
   unsupported("Cache kind", [](auto& config, auto&) { config.cache_kind = 7; });
   unsupported("Pool layout", [](auto& config, auto&) {
     config.cache_kind = VATTN_PAGED;

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "attention/cpu/config_check.h"
+#include "attention/cpu/problem.h"
 
 namespace vattention::cpu {
 

@@ -1,10 +1,7 @@
 // The C table. Nothing thrown passes it.
-#include <new>
-#include <system_error>
-
+#include "attention/common/guard.h"
 #include "attention/cpu/config_check.h"
 #include "attention/cpu/cpu_backend.h"
-#include "attention/cpu/error.h"
 #include "attention/cpu/kernels.h"
 #include "attention/cpu/merge.h"
 #include "attention/cpu/plan.h"
@@ -14,29 +11,10 @@ struct vattn_plan {
 };
 
 namespace vattention::cpu {
-namespace {
 
-template <typename Call>
-vattn_status Guard(vattn_error* error, Call&& call) {
-  try {
-    return call();
-  } catch (const std::bad_alloc&) {
-    return Fail(error, VATTN_OUT_OF_MEMORY,
-                "There is no memory for the plan's buffers. Lower its limits.");
-  } catch (const std::system_error& failure) {
-    const vattn_status status =
-        Fail(error, VATTN_DEVICE_ERROR, "A thread could not be started: %s. Ask for fewer threads.",
-             failure.what());
-    if (error != nullptr && error->size >= sizeof(vattn_error)) {
-      error->driver_code = failure.code().value();
-      constexpr char kCall[] = "pthread_create";
-      std::copy(kCall, kCall + sizeof(kCall), error->driver_call);
-    }
-    return status;
-  } catch (const std::exception& failure) {
-    return Fail(error, VATTN_INTERNAL, "%s", failure.what());
-  }
-}
+using attention::Guard;
+
+namespace {
 
 vattn_status PlanCreate(const vattn_config* config, const vattn_limits* limits, vattn_plan** plan,
                         vattn_error* error) {

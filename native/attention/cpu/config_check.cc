@@ -1,47 +1,41 @@
 #include "attention/cpu/config_check.h"
 
-#include <cmath>
-
-#include "attention/cpu/error.h"
+#include "attention/common/config_check.h"
+#include "attention/common/error.h"
 #include "attention/cpu/kernels.h"
 
 namespace vattention::cpu {
 
+using attention::Fail;
+using attention::IsFloat;
+
 namespace {
 
-vattn_status CheckShape(const vattn_cache_shape& shape, vattn_error* error) {
-  if (shape.layers < 1 || shape.kv_heads < 1 || shape.max_sequences < 1 || shape.max_length < 1) {
-    return Fail(error, VATTN_INVALID_ARGUMENT,
-                "Expected a cache of at least one layer, KV head, sequence and token, received "
-                "%d layers, %d KV heads, %d sequences, %lld tokens.",
-                shape.layers, shape.kv_heads, shape.max_sequences,
-                static_cast<long long>(shape.max_length));
-  }
-  for (const int32_t dim : {shape.head_dim, shape.value_head_dim}) {
-    if (dim < 8 || dim > kMaxHeadDim || dim % 8 != 0) {
-      return Fail(error, VATTN_UNSUPPORTED,
-                  "Head dim: a multiple of 8 from 8 to %d required, found %d.", kMaxHeadDim, dim);
-    }
-  }
-  if (ElementBytes(shape.dtype) == 0) {
-    return Fail(error, VATTN_UNSUPPORTED,
-                "Cache dtype: float32, float16 or bfloat16 required, found %d.", shape.dtype);
-  }
-  return VATTN_OK;
-}
+constexpr attention::Support kSupport = {
+    .head_dims =
+        [](int32_t key, int32_t value) {
+          for (const int32_t dim : {key, value}) {
+            if (dim < 8 || dim > kMaxHeadDim || dim % 8 != 0) return false;
+          }
+          return true;
+        },
+    .head_dims_text = "a multiple of 8 from 8 to 512",
+    .dtypes = [](int32_t query, int32_t cache) { return IsFloat(query) && IsFloat(cache); },
+    .dtypes_text = "float32, float16 or bfloat16",
+    .pool =
+        [](int32_t layout, int32_t, int32_t) {
+          return layout == VATTN_POOL_NHD || layout == VATTN_POOL_PAGED_ATTENTION;
+        },
+    .pool_text = "NHD or PagedAttention's",
+    .non_causal = true,
+    .window = true,
+    .soft_cap = true,
+    .alibi = true,
+    .sinks = true,
+    .graphs = false,
+};
 
-vattn_status CheckLimits(const vattn_limits& limits, vattn_error* error) {
-  if (limits.max_sequences < 1 || limits.max_tokens < 1 || limits.max_length < 1 ||
-      limits.max_length > kMaxLength) {
-    return Fail(error, VATTN_INVALID_ARGUMENT,
-                "Limits: at least one sequence and token and a length up to %lld required, found "
-                "%d sequences, %d tokens, length %lld.",
-                static_cast<long long>(kMaxLength), limits.max_sequences, limits.max_tokens,
-                static_cast<long long>(limits.max_length));
-  }
-  if (limits.graph_sequences != 0) {
-    return Fail(error, VATTN_UNSUPPORTED, "There are no CUDA graphs on the CPU: leave graph out.");
-  }
+vattn_status CheckThreads(const vattn_limits& limits, vattn_error* error) {
   if (limits.threads < 0 || limits.threads > 1024) {
     return Fail(error, VATTN_INVALID_ARGUMENT, "Threads: 0 (all) to 1024 required, found %d.",
                 limits.threads);
@@ -56,160 +50,20 @@ vattn_status CheckLimits(const vattn_limits& limits, vattn_error* error) {
   return VATTN_OK;
 }
 
-vattn_status CheckFeatures(const vattn_config& config, vattn_error* error) {
-  if (config.query_heads < 1 || config.query_heads % config.shape.kv_heads != 0) {
-    return Fail(error, VATTN_INVALID_ARGUMENT,
-                "Query heads: a multiple of the cache's %d KV heads required, found %d.",
-                config.shape.kv_heads, config.query_heads);
-  }
-  if (ElementBytes(config.dtype) == 0) {
-    return Fail(error, VATTN_UNSUPPORTED,
-                "Query dtype: float32, float16 or bfloat16 required, found %d.", config.dtype);
-  }
-  if (!std::isfinite(config.scale) || config.scale < 0) {
-    return Fail(error, VATTN_INVALID_ARGUMENT,
-                "Scale: a positive number, or 0 for the default, required, found %g.",
-                static_cast<double>(config.scale));
-  }
-  if (config.window < 0) {
-    return Fail(error, VATTN_INVALID_ARGUMENT, "Window: 0 (all) or more tokens required, found %d.",
-                config.window);
-  }
-  if (!std::isfinite(config.soft_cap) || config.soft_cap < 0) {
-    return Fail(error, VATTN_INVALID_ARGUMENT,
-                "Soft cap: a positive number, or 0 for none, required, found %g.",
-                static_cast<double>(config.soft_cap));
-  }
-  return VATTN_OK;
-}
-
-vattn_status CheckKind(const vattn_config& config, vattn_error* error) {
-  if (config.cache_kind == VATTN_CONTIGUOUS) return VATTN_OK;
-  if (config.cache_kind != VATTN_PAGED) {
-    return Fail(error, VATTN_UNSUPPORTED, "Cache kind: contiguous or paged required, found %d.",
-                config.cache_kind);
-  }
-  if (config.block_tokens < 1) {
-    return Fail(error, VATTN_INVALID_ARGUMENT,
-                "Block tokens: at least 1 required of a paged cache, found %d.",
-                config.block_tokens);
-  }
-  if (config.pool_layout != VATTN_POOL_NHD && config.pool_layout != VATTN_POOL_PAGED_ATTENTION) {
-    return Fail(error, VATTN_UNSUPPORTED,
-                "Pool layout: NHD or PagedAttention's required, found %d.", config.pool_layout);
-  }
-  return VATTN_OK;
-}
-
 int32_t Pad(int32_t dim) { return (dim + kPadElements - 1) / kPadElements * kPadElements; }
-
-vattn_status CheckViewTensor(const char* name, int layer, const Problem& problem,
-                             const vattn_tensor& tensor, int32_t dim, bool value,
-                             vattn_error* error) {
-  const bool published =
-      problem.cache_kind == VATTN_PAGED && problem.pool_layout == VATTN_POOL_PAGED_ATTENTION;
-  const int64_t x = 16 / ElementBytes(problem.shape.dtype);
-  const int64_t heads = problem.shape.kv_heads;
-  const int64_t tokens =
-      problem.cache_kind == VATTN_PAGED ? problem.block_tokens : problem.shape.max_length;
-  bool fits = tensor.dtype == problem.shape.dtype && tensor.device_type == VATTN_DEVICE_CPU;
-  if (!published) {
-    fits = fits && tensor.rank == 4 && tensor.shape[1] >= tokens && tensor.shape[2] == heads &&
-           tensor.shape[3] == dim && tensor.stride[3] == 1;
-  } else if (value) {
-    fits = fits && tensor.rank == 4 && tensor.shape[1] == heads && tensor.shape[2] == dim &&
-           tensor.shape[3] == tokens && tensor.stride[3] == 1;
-  } else {
-    fits = fits && tensor.rank == 5 && tensor.shape[1] == heads && tensor.shape[2] == dim / x &&
-           tensor.shape[3] == tokens && tensor.shape[4] == x && tensor.stride[4] == 1;
-  }
-  if (fits) return VATTN_OK;
-  return Fail(
-      error, VATTN_INVALID_ARGUMENT,
-      "The cache's %s tensor of layer %d is not what the plan was made for: a CPU tensor of "
-      "dtype %d with %lld KV heads of dim %d in %s order and a last stride of 1 required.",
-      name, layer, problem.shape.dtype, static_cast<long long>(heads), dim,
-      published ? "PagedAttention" : "[slot or block, token, head, dim]");
-}
 
 }  // namespace
 
 vattn_status CheckConfig(const vattn_config* config, const vattn_limits* limits, Problem* problem,
                          vattn_error* error) {
-  if (config == nullptr || config->size < sizeof(vattn_config) || limits == nullptr ||
-      limits->size < sizeof(vattn_limits)) {
-    return Fail(error, VATTN_INVALID_ARGUMENT,
-                "A configuration and limits of this ABI version (%u) are required.",
-                VATTN_ABI_VERSION);
-  }
-  if (vattn_status status = CheckShape(config->shape, error)) return status;
-  if (vattn_status status = CheckFeatures(*config, error)) return status;
-  if (vattn_status status = CheckKind(*config, error)) return status;
-  if (vattn_status status = CheckLimits(*limits, error)) return status;
-
-  const size_t heads = static_cast<size_t>(config->query_heads);
   Problem made{};
-  made.shape = config->shape;
-  made.cache_kind = config->cache_kind;
-  made.pool_layout = config->pool_layout;
-  made.block_tokens = config->block_tokens;
-  made.query_heads = config->query_heads;
-  made.group = config->query_heads / config->shape.kv_heads;
-  made.dtype = config->dtype;
-  made.scale = config->scale != 0
-                   ? config->scale
-                   : static_cast<float>(1 / std::sqrt(static_cast<double>(config->shape.head_dim)));
-  made.causal = config->causal != 0;
-  made.window = config->window;
-  made.soft_cap = config->soft_cap;
-  if (config->alibi_slopes != nullptr) {
-    made.alibi.assign(config->alibi_slopes, config->alibi_slopes + heads);
+  if (vattn_status status = attention::CheckConfig(kSupport, config, limits, &made, error)) {
+    return status;
   }
-  if (config->sinks != nullptr) made.sinks.assign(config->sinks, config->sinks + heads);
-  made.max_sequences = limits->max_sequences;
-  made.max_tokens = limits->max_tokens;
-  made.max_length = limits->max_length;
-  made.key_pad = Pad(config->shape.head_dim);
-  made.value_pad = Pad(config->shape.value_head_dim);
+  if (vattn_status status = CheckThreads(*limits, error)) return status;
+  made.key_pad = Pad(made.shape.head_dim);
+  made.value_pad = Pad(made.shape.value_head_dim);
   *problem = std::move(made);
-  return VATTN_OK;
-}
-
-vattn_status CheckView(const Problem& problem, const vattn_cache_view* view, vattn_error* error) {
-  if (view == nullptr || view->size < sizeof(vattn_cache_view) || view->key == nullptr ||
-      view->value == nullptr) {
-    return Fail(error, VATTN_INVALID_ARGUMENT, "A cache view of ABI version %u is required.",
-                VATTN_ABI_VERSION);
-  }
-  const vattn_cache_shape& have = view->shape;
-  const vattn_cache_shape& want = problem.shape;
-  if (view->kind != problem.cache_kind || have.layers != want.layers ||
-      have.kv_heads != want.kv_heads || have.head_dim != want.head_dim ||
-      have.value_head_dim != want.value_head_dim || have.dtype != want.dtype) {
-    return Fail(error, VATTN_INVALID_ARGUMENT,
-                "The plan was made for another cache: kind %d, %d layers, %d KV heads, dims %d/%d, "
-                "dtype %d required, found kind %d, %d layers, %d KV heads, dims %d/%d, dtype %d.",
-                problem.cache_kind, want.layers, want.kv_heads, want.head_dim, want.value_head_dim,
-                want.dtype, view->kind, have.layers, have.kv_heads, have.head_dim,
-                have.value_head_dim, have.dtype);
-  }
-  if (view->kind == VATTN_PAGED &&
-      (view->pool_layout != problem.pool_layout || view->block_tokens != problem.block_tokens)) {
-    return Fail(error, VATTN_INVALID_ARGUMENT,
-                "The plan was made for another pool: layout %d with blocks of %d tokens required, "
-                "found layout %d with blocks of %d.",
-                problem.pool_layout, problem.block_tokens, view->pool_layout, view->block_tokens);
-  }
-  for (int32_t layer = 0; layer < want.layers; ++layer) {
-    if (vattn_status status =
-            CheckViewTensor("key", layer, problem, view->key[layer], want.head_dim, false, error)) {
-      return status;
-    }
-    if (vattn_status status = CheckViewTensor("value", layer, problem, view->value[layer],
-                                              want.value_head_dim, true, error)) {
-      return status;
-    }
-  }
   return VATTN_OK;
 }
 

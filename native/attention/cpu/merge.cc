@@ -3,13 +3,11 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <string>
 #include <vector>
 
-#include "attention/cpu/error.h"
+#include "attention/common/merge_check.h"
 #include "attention/cpu/kernels.h"
 #include "attention/cpu/problem.h"
-#include "attention/cpu/tensor_check.h"
 
 namespace vattention::cpu {
 
@@ -20,52 +18,14 @@ char* At(const vattn_tensor& tensor, int64_t token, int64_t head) {
          (token * tensor.stride[0] + head * tensor.stride[1]) * ElementBytes(tensor.dtype);
 }
 
-vattn_status CheckMerge(const vattn_partial* partials, int32_t count, const vattn_tensor* output,
-                        const vattn_tensor* lse, vattn_error* error) {
-  if (partials == nullptr || count < 1) {
-    return Fail(error, VATTN_INVALID_ARGUMENT, "At least one partial result is required, found %d.",
-                count);
-  }
-  if (output == nullptr || output->rank != 3 || ElementBytes(output->dtype) == 0) {
-    return Fail(error, VATTN_INVALID_ARGUMENT,
-                "output: [tokens, heads, dim] of float32, float16 or bfloat16 required.");
-  }
-  const int64_t* shape = output->shape;
-  if (vattn_status status =
-          CheckTensor("output", output, {shape[0], shape[1], shape[2]}, output->dtype, error)) {
-    return status;
-  }
-  if (lse != nullptr) {
-    if (vattn_status status = CheckTensor("lse", lse, {shape[0], shape[1]}, VATTN_FLOAT32, error)) {
-      return status;
-    }
-  }
-  for (int32_t i = 0; i < count; ++i) {
-    const std::string name = "partials[" + std::to_string(i) + "]";
-    const int32_t dtype = partials[i].output.dtype;
-    if (ElementBytes(dtype) == 0) {
-      return Fail(error, VATTN_INVALID_ARGUMENT,
-                  "%s.output: float32, float16 or bfloat16 required, found dtype %d.", name.c_str(),
-                  dtype);
-    }
-    if (vattn_status status = CheckTensor((name + ".output").c_str(), &partials[i].output,
-                                          {shape[0], shape[1], shape[2]}, dtype, error)) {
-      return status;
-    }
-    if (vattn_status status = CheckTensor((name + ".lse").c_str(), &partials[i].lse,
-                                          {shape[0], shape[1]}, VATTN_FLOAT32, error)) {
-      return status;
-    }
-  }
-  return VATTN_OK;
-}
-
 }  // namespace
 
 vattn_status MergePartialResults(const vattn_partial* partials, int32_t count,
                                  const vattn_tensor* output, const vattn_tensor* lse,
                                  vattn_error* error) {
-  if (vattn_status status = CheckMerge(partials, count, output, lse, error)) return status;
+  if (vattn_status status =
+          attention::CheckMerge({VATTN_DEVICE_CPU, 0}, partials, count, output, lse, error))
+    return status;
   const Kernels& kernels = GetKernels();
   std::vector<const char*> rows(static_cast<size_t>(count));
   std::vector<int32_t> dtypes(static_cast<size_t>(count));

@@ -3,13 +3,21 @@
 #include <algorithm>
 #include <utility>
 
-#include "attention/cpu/config_check.h"
-#include "attention/cpu/error.h"
-#include "attention/cpu/tensor_check.h"
+#include "attention/common/batch_check.h"
+#include "attention/common/config_check.h"
+#include "attention/common/error.h"
+#include "attention/common/tensor_check.h"
 
 namespace vattention::cpu {
 
+using attention::CheckBatch;
+using attention::CheckTensor;
+using attention::CheckView;
+using attention::Fail;
+
 namespace {
+
+constexpr attention::Device kCpu = {VATTN_DEVICE_CPU, 0};
 
 // Room for partial results: all splits of one decoding sequence of the longest length, and up to
 // 16 MiB for more of them. Units that find no room are not cut.
@@ -48,91 +56,6 @@ Plan::Plan(Problem problem, const vattn_limits& limits)
   }
 }
 
-vattn_status Plan::CheckSequence(const vattn_cache_view& view, const vattn_batch& batch, int32_t i,
-                                 vattn_error* error) const {
-  const uint32_t query = batch.query_length[i];
-  const uint32_t kv = batch.kv_length[i];
-  if (kv != 0 && kv < query) {
-    return Fail(error, VATTN_INVALID_ARGUMENT,
-                "kv_length[%d]: at least the query length %u, or 0, required, found %u.", i, query,
-                kv);
-  }
-  const int64_t longest = std::min(problem_.max_length, view.shape.max_length);
-  if (kv > longest) {
-    return Fail(error, VATTN_INVALID_ARGUMENT, "kv_length[%d]: at most %lld required, found %u.", i,
-                static_cast<long long>(longest), kv);
-  }
-  if (kv > batch.backed_length[i]) {
-    return Fail(error, VATTN_NOT_BACKED,
-                "kv_length[%d]: %u tokens asked for, %u are backed. Call step first.", i, kv,
-                batch.backed_length[i]);
-  }
-  if (kv == 0) return VATTN_OK;
-  const uint32_t kept = batch.first_kept == nullptr ? 0 : batch.first_kept[i];
-  const auto first = static_cast<uint32_t>(
-      FirstSeen(problem_, static_cast<int32_t>(query == 0 ? kv - 1 : kv - query)));
-  if (kept > 0 && query > 0 && first < kept) {
-    return Fail(
-        error, VATTN_INVALID_ARGUMENT,
-        "first_kept[%d]: tokens before %u were slid away, but token %u is seen: a window of "
-        "at most %lld required, found %d (0: all).",
-        i, kept, first, static_cast<long long>(kv) - query - kept + 1, problem_.window);
-  }
-  if (view.kind != VATTN_PAGED) {
-    if (batch.slot[i] >= static_cast<uint64_t>(view.key[0].shape[0])) {
-      return Fail(error, VATTN_INVALID_ARGUMENT, "slot[%d]: below %lld required, found %u.", i,
-                  static_cast<long long>(view.key[0].shape[0]), batch.slot[i]);
-    }
-    return VATTN_OK;
-  }
-  const uint32_t bt = static_cast<uint32_t>(problem_.block_tokens);
-  const int64_t blocks = (static_cast<int64_t>(kv) + bt - 1) / bt;
-  if (blocks > batch.block_table_stride) {
-    return Fail(error, VATTN_INVALID_ARGUMENT,
-                "block_table: rows of %lld blocks required for %u tokens, found %lld.",
-                static_cast<long long>(blocks), kv,
-                static_cast<long long>(batch.block_table_stride));
-  }
-  const int32_t* table = batch.block_table + i * batch.block_table_stride;
-  for (int64_t b = query == 0 ? blocks : first / bt; b < blocks; ++b) {
-    if (table[b] < 0 || table[b] >= view.key[0].shape[0]) {
-      return Fail(error, VATTN_INVALID_ARGUMENT,
-                  "block_table[%d][%lld]: a block below %lld required, found %d.", i,
-                  static_cast<long long>(b), static_cast<long long>(view.key[0].shape[0]),
-                  table[b]);
-    }
-  }
-  return VATTN_OK;
-}
-
-vattn_status Plan::CheckBatch(const vattn_cache_view& view, const vattn_batch& batch,
-                              vattn_error* error) const {
-  if (batch.count < 0 || batch.count > problem_.max_sequences) {
-    return Fail(error, VATTN_INVALID_ARGUMENT, "count: 0 to %d sequences required, found %d.",
-                problem_.max_sequences, batch.count);
-  }
-  if (batch.count == 0) return VATTN_OK;
-  const bool paged = view.kind == VATTN_PAGED;
-  if (batch.query_length == nullptr || batch.kv_length == nullptr ||
-      batch.backed_length == nullptr ||
-      (paged ? batch.block_table : static_cast<const void*>(batch.slot)) == nullptr) {
-    return Fail(error, VATTN_INVALID_ARGUMENT,
-                "query_length, kv_length, backed_length and %s are required.",
-                paged ? "block_table" : "slot");
-  }
-  uint64_t tokens = 0;
-  for (int32_t i = 0; i < batch.count; ++i) {
-    tokens += batch.query_length[i];
-    if (vattn_status status = CheckSequence(view, batch, i, error)) return status;
-  }
-  if (tokens > static_cast<uint64_t>(problem_.max_tokens)) {
-    return Fail(error, VATTN_INVALID_ARGUMENT,
-                "query_length: at most %d tokens in all required, found %llu.", problem_.max_tokens,
-                static_cast<unsigned long long>(tokens));
-  }
-  return VATTN_OK;
-}
-
 // Copies the rows of the block tables, of each as far as its tokens reach.
 void Plan::CopyTables(const vattn_batch& batch) {
   block_tables_.clear();
@@ -152,12 +75,8 @@ vattn_status Plan::Prepare(const vattn_cache_view* view, const vattn_batch* batc
     return Fail(error, VATTN_INVALID_ARGUMENT, "stream: a CPU stream required, found device %d.",
                 stream.device_type);
   }
-  if (batch == nullptr || batch->size < sizeof(vattn_batch)) {
-    return Fail(error, VATTN_INVALID_ARGUMENT, "A batch of ABI version %u is required.",
-                VATTN_ABI_VERSION);
-  }
-  if (vattn_status status = CheckView(problem_, view, error)) return status;
-  if (vattn_status status = CheckBatch(*view, *batch, error)) return status;
+  if (vattn_status status = CheckView(problem_, kCpu, view, error)) return status;
+  if (vattn_status status = CheckBatch(problem_, *view, batch, error)) return status;
 
   // From here on only memory can run out; then nothing is prepared.
   prepared_ = false;
@@ -201,11 +120,11 @@ vattn_status Plan::CheckLayer(int32_t layer, vattn_error* error) const {
 vattn_status Plan::CheckNewRows(const vattn_tensor* key, const vattn_tensor* value,
                                 vattn_error* error) const {
   const vattn_cache_shape& shape = problem_.shape;
-  if (vattn_status status = CheckTensor("key", key, {tokens_, shape.kv_heads, shape.head_dim},
+  if (vattn_status status = CheckTensor("key", key, kCpu, {tokens_, shape.kv_heads, shape.head_dim},
                                         problem_.dtype, error)) {
     return status;
   }
-  return CheckTensor("value", value, {tokens_, shape.kv_heads, shape.value_head_dim},
+  return CheckTensor("value", value, kCpu, {tokens_, shape.kv_heads, shape.value_head_dim},
                      problem_.dtype, error);
 }
 
@@ -249,16 +168,17 @@ vattn_status Plan::Run(int32_t layer, const vattn_tensor* query, const vattn_ten
   if (vattn_status status = CheckLayer(layer, error)) return status;
   const vattn_cache_shape& shape = problem_.shape;
   const int64_t heads = problem_.query_heads;
-  if (vattn_status status =
-          CheckTensor("query", query, {tokens_, heads, shape.head_dim}, problem_.dtype, error)) {
-    return status;
-  }
-  if (vattn_status status = CheckTensor("output", output, {tokens_, heads, shape.value_head_dim},
+  if (vattn_status status = CheckTensor("query", query, kCpu, {tokens_, heads, shape.head_dim},
                                         problem_.dtype, error)) {
     return status;
   }
+  if (vattn_status status = CheckTensor(
+          "output", output, kCpu, {tokens_, heads, shape.value_head_dim}, problem_.dtype, error)) {
+    return status;
+  }
   if (lse != nullptr) {
-    if (vattn_status status = CheckTensor("lse", lse, {tokens_, heads}, VATTN_FLOAT32, error)) {
+    if (vattn_status status =
+            CheckTensor("lse", lse, kCpu, {tokens_, heads}, VATTN_FLOAT32, error)) {
       return status;
     }
   }

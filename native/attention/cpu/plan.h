@@ -33,10 +33,6 @@ class Plan {
   uint64_t WorkspaceBytes() const;
 
  private:
-  vattn_status CheckBatch(const vattn_cache_view& view, const vattn_batch& batch,
-                          vattn_error* error) const;
-  vattn_status CheckSequence(const vattn_cache_view& view, const vattn_batch& batch, int32_t index,
-                             vattn_error* error) const;
   vattn_status CheckLayer(int32_t layer, vattn_error* error) const;
   vattn_status CheckNewRows(const vattn_tensor* key, const vattn_tensor* value,
                             vattn_error* error) const;

@@ -49,7 +49,7 @@ struct Task {
 
 // Keys that the token at `position` (absolute) sees: [lo, hi).
 inline int32_t FirstSeen(const Problem& problem, int32_t position) {
-  return problem.window > 0 && position >= problem.window ? position - problem.window + 1 : 0;
+  return static_cast<int32_t>(attention::FirstSeen(problem, position));
 }
 inline int32_t EndSeen(const Problem& problem, int32_t position, int32_t kv_length) {
   return problem.causal ? position + 1 : kv_length;

@@ -35,6 +35,13 @@ typedef struct vattn_config {
   const float* sinks;        /* [query_heads] or NULL; unscaled logits that join the softmax */
   int32_t needs_lse;
   int32_t batch_invariant; /* a row's bits must not depend on its batch mates */
+  /*
+   * Of an e4m3 cache: what a stored number is multiplied with, float32 [slot or 1, kvHead] on the
+   * plan's device, read by every run. NULL: 1. `query_scale`: of an e4m3 query.
+   */
+  const vattn_tensor* query_scale;
+  const vattn_tensor* key_scale;
+  const vattn_tensor* value_scale;
 } vattn_config;
 
 /*
@@ -59,6 +66,7 @@ typedef struct vattn_limits {
   int64_t graph_max_length;
   int32_t threads;                /* CPU: 0 = one per core it may use */
   const vattn_executor* executor; /* CPU: NULL = a pool of the plan's own; outlives the plan */
+  int32_t device_index;           /* CUDA: the device that the plan runs on */
 } vattn_limits;
 
 /* One pass. Host arrays of `count`, copied by prepare. */

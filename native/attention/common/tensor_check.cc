@@ -1,11 +1,11 @@
-#include "attention/cpu/tensor_check.h"
+#include "attention/common/tensor_check.h"
 
 #include <cstdio>
 #include <string>
 
-#include "attention/cpu/error.h"
+#include "attention/common/error.h"
 
-namespace vattention::cpu {
+namespace vattention::attention {
 
 namespace {
 
@@ -19,9 +19,17 @@ std::string List(Iterator begin, Iterator end) {
   return text + "]";
 }
 
+std::string Describe(const Device& device) {
+  if (device.type == VATTN_DEVICE_CPU) return "CPU tensor";
+  if (device.type == VATTN_DEVICE_CUDA) {
+    return "tensor on CUDA device " + std::to_string(device.index);
+  }
+  return "tensor on a device of unknown type " + std::to_string(device.type);
+}
+
 }  // namespace
 
-vattn_status CheckTensor(const char* name, const vattn_tensor* tensor,
+vattn_status CheckTensor(const char* name, const vattn_tensor* tensor, const Device& device,
                          std::initializer_list<int64_t> shape, int32_t dtype, vattn_error* error) {
   if (tensor == nullptr) {
     return Fail(error, VATTN_INVALID_ARGUMENT, "%s: a tensor is required.", name);
@@ -43,9 +51,10 @@ vattn_status CheckTensor(const char* name, const vattn_tensor* tensor,
     return Fail(error, VATTN_INVALID_ARGUMENT, "%s: dtype %d required, found %d.", name, dtype,
                 tensor->dtype);
   }
-  if (tensor->device_type != VATTN_DEVICE_CPU) {
-    return Fail(error, VATTN_INVALID_ARGUMENT, "%s: a CPU tensor required, found device type %d.",
-                name, tensor->device_type);
+  if (tensor->device_type != device.type || tensor->device_index != device.index) {
+    return Fail(error, VATTN_INVALID_ARGUMENT, "%s: a %s required, found a %s.", name,
+                Describe(device).c_str(),
+                Describe({tensor->device_type, tensor->device_index}).c_str());
   }
   bool strides_fit = tensor->stride[rank - 1] == 1 || tensor->shape[rank - 1] <= 1;
   for (int32_t i = 0; i < rank; ++i) strides_fit = strides_fit && tensor->stride[i] >= 0;
@@ -60,4 +69,4 @@ vattn_status CheckTensor(const char* name, const vattn_tensor* tensor,
   return VATTN_OK;
 }
 
-}  // namespace vattention::cpu
+}  // namespace vattention::attention
