@@ -1,0 +1,72 @@
+#include <cuda_fp8.h>
+
+#include "attention/cuda/append.h"
+#include "attention/cuda/cuda_error.h"
+#include "attention/cuda/find_sequence.cuh"
+
+namespace vattention::attention::cuda {
+
+namespace {
+
+// What one thread moves at once.
+constexpr int kVectorBytes = 16;
+constexpr int kThreads = 256;
+
+struct Place {
+  int64_t slot;   // or block
+  int64_t token;  // within it
+  int32_t scale_slot;
+};
+
+__device__ Place PlaceOf(const AppendArguments& a, int sequence, int token) {
+  if (a.table == nullptr) return {a.slot[sequence], token, a.slot[sequence]};
+  const int32_t* row = a.table + a.slot[sequence] * a.table_stride;
+  return {row[token / a.block_tokens], token % a.block_tokens, a.slot[sequence]};
+}
+
+// A block copies one row of K and V of all heads: neighbouring threads neighbouring vectors.
+__global__ void __launch_bounds__(kThreads) AppendKernel(const AppendArguments a) {
+  constexpr int kElements = kVectorBytes / 2;
+  const int row = blockIdx.x;
+  __shared__ Place place;
+  __shared__ bool wanted;
+  if (threadIdx.x == 0) {
+    const int sequence = FindSequence(a.first_row, a.sequences, row);
+    const int query = a.first_row[sequence + 1] - a.first_row[sequence];
+    const int kv = a.kv_length[sequence];
+    wanted = kv > 0;
+    if (wanted) place = PlaceOf(a, sequence, kv - query + row - a.first_row[sequence]);
+  }
+  __syncthreads();
+  if (!wanted) return;
+  const int key_vectors = a.key_cache.dim / kElements;
+  const int value_vectors = a.value_cache.dim / kElements;
+  const int total = a.heads * (key_vectors + value_vectors);
+  for (int i = threadIdx.x; i < total; i += blockDim.x) {
+    const bool is_key = i < a.heads * key_vectors;
+    const int j = is_key ? i : i - a.heads * key_vectors;
+    const int vectors = is_key ? key_vectors : value_vectors;
+    const int head = j / vectors;
+    const int element = j % vectors * kElements;
+    const RowTensor& from = is_key ? a.key : a.value;
+    const CacheRows& to = is_key ? a.key_cache : a.value_cache;
+    const auto* source = static_cast<const uint16_t*>(from.data) + row * from.row_stride +
+                         head * from.head_stride + element;
+    auto* target = static_cast<uint16_t*>(to.data) + place.slot * to.slot_stride +
+                   place.token * to.token_stride + head * to.head_stride + element;
+    *reinterpret_cast<uint4*>(target) = *reinterpret_cast<const uint4*>(source);
+  }
+}
+
+}  // namespace
+
+void AppendRows(const AppendArguments& arguments, cudaStream_t stream) {
+  if (arguments.rows == 0) return;
+  const int vectors =
+      arguments.heads * (arguments.key_cache.dim + arguments.value_cache.dim) * 2 / kVectorBytes;
+  const int threads = vectors >= kThreads ? kThreads : (vectors + 31) / 32 * 32;
+  AppendKernel<<<arguments.rows, threads, 0, stream>>>(arguments);
+  CheckLaunch("the append kernel");
+}
+
+}  // namespace vattention::attention::cuda

@@ -1,0 +1,29 @@
+// Nothing thrown passes the C table of a backend on CUDA.
+#ifndef VATTENTION_ATTENTION_CUDA_CUDA_GUARD_H_
+#define VATTENTION_ATTENTION_CUDA_CUDA_GUARD_H_
+
+#include "attention/common/guard.h"
+#include "attention/cuda/cuda_error.h"
+
+namespace vattention::attention::cuda {
+
+// attention::Guard, and what CudaError says.
+template <typename Call>
+vattn_status CudaGuard(vattn_error* error, Call&& call) {
+  return Guard(error, [&] {
+    try {
+      return call();
+    } catch (const CudaError& failure) {
+      (void)cudaGetLastError();  // an error that can be forgotten is: kernels look for it
+      const bool memory = failure.code() == cudaErrorMemoryAllocation;
+      return FailDriver(error, memory ? VATTN_OUT_OF_MEMORY : VATTN_DEVICE_ERROR, failure.call(),
+                        failure.code(), "%s failed: %s (%s).%s", failure.call(), failure.what(),
+                        cudaGetErrorName(failure.code()),
+                        memory ? " Lower the plan's limits, or give the cache less." : "");
+    }
+  });
+}
+
+}  // namespace vattention::attention::cuda
+
+#endif  // VATTENTION_ATTENTION_CUDA_CUDA_GUARD_H_

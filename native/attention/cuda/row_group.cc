@@ -1,0 +1,54 @@
+#include "attention/cuda/row_group.h"
+
+#include <algorithm>
+
+namespace vattention::attention::cuda {
+
+namespace {
+
+void Join(const Pass& pass, int32_t index, RowGroup* group) {
+  const PassSequence& sequence = pass.sequences[static_cast<size_t>(index)];
+  if (group->members.empty()) {
+    group->first_row = sequence.first_row;
+  } else if (sequence.first_row != group->first_row + group->rows) {
+    group->in_place = false;
+  }
+  group->members.push_back(index);
+  group->rows += sequence.query;
+  group->max_query = std::max(group->max_query, sequence.query);
+  group->max_kv = std::max(group->max_kv, sequence.kv);
+}
+
+int32_t Count(const Pass& pass) { return static_cast<int32_t>(pass.sequences.size()); }
+
+}  // namespace
+
+RowGroup WholePass(const Pass& pass) {
+  RowGroup group;
+  for (int32_t i = 0; i < Count(pass); ++i) Join(pass, i, &group);
+  return group;
+}
+
+RowGroup DecodeRows(const Pass& pass) {
+  RowGroup group;
+  for (int32_t i = 0; i < Count(pass); ++i) {
+    if (pass.sequences[static_cast<size_t>(i)].query == 1) Join(pass, i, &group);
+  }
+  return group;
+}
+
+std::vector<RowGroup> PrefillRuns(const Pass& pass) {
+  std::vector<RowGroup> runs;
+  bool open = false;
+  for (int32_t i = 0; i < Count(pass); ++i) {
+    const int32_t query = pass.sequences[static_cast<size_t>(i)].query;
+    if (query == 1) open = false;
+    if (query <= 1) continue;
+    if (!open) runs.emplace_back();
+    open = true;
+    Join(pass, i, &runs.back());
+  }
+  return runs;
+}
+
+}  // namespace vattention::attention::cuda
