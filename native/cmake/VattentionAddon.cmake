@@ -1,15 +1,23 @@
-# vattention_add_addon(<name> SOURCES ... LIBRARIES ...)
+# vattention_add_addon(<name> [OUTPUT addon] [BACKEND] SOURCES ... LIBRARIES ...)
 #
-# The Node-API addon of the package whose CMakeLists.txt calls it: addon.node, left in the package's
-# own folder, where the loader looks first. `name` is the package's folder name, <name>_addon the
-# target. Built by cmake-js, which passes the paths of the Node-API headers.
+# The Node-API addon of the package whose CMakeLists.txt calls it: addon.node (or <OUTPUT>.node, of a
+# second one), left in the package's own folder, where the loader looks first. `name` is the package's
+# folder name, <name>_addon the target. BACKEND: an attention backend, whose bindings are those of
+# native/node/attention. Built by cmake-js, which passes the paths of the Node-API headers.
 include_guard(GLOBAL)
 include("${CMAKE_CURRENT_LIST_DIR}/VattentionOptions.cmake")
 
 function(vattention_add_addon name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;LIBRARIES")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "BACKEND" "OUTPUT" "SOURCES;LIBRARIES")
   if(NOT CMAKE_JS_INC)
     message(FATAL_ERROR "Build addons with `npm run build:native`, which passes Node's headers.")
+  endif()
+  if(NOT arg_OUTPUT)
+    set(arg_OUTPUT addon)
+  endif()
+  if(arg_BACKEND)
+    file(GLOB bindings CONFIGURE_DEPENDS "${VATTENTION_NATIVE_DIR}/node/attention/*.cc")
+    list(APPEND arg_SOURCES ${bindings})
   endif()
   find_package(Threads REQUIRED)
   file(READ "${CMAKE_CURRENT_SOURCE_DIR}/package.json" manifest)
@@ -20,7 +28,7 @@ function(vattention_add_addon name)
   set(target ${name}_addon)
   add_library(${target} MODULE ${arg_SOURCES} ${CMAKE_JS_SRC})
   set_target_properties(${target} PROPERTIES
-    PREFIX "" OUTPUT_NAME addon SUFFIX ".node"
+    PREFIX "" OUTPUT_NAME ${arg_OUTPUT} SUFFIX ".node"
     LIBRARY_OUTPUT_DIRECTORY "${CMAKE_CURRENT_SOURCE_DIR}"
     INSTALL_RPATH "$ORIGIN" BUILD_WITH_INSTALL_RPATH ON)
   target_compile_definitions(${target} PRIVATE
@@ -32,7 +40,8 @@ function(vattention_add_addon name)
   # A third of the time that bindings take to compile.
   target_precompile_headers(${target} PRIVATE <napi.h>)
   target_link_libraries(${target} PRIVATE
-    ${CMAKE_JS_LIB} vattention_include vattention_warnings Threads::Threads ${arg_LIBRARIES})
+    ${CMAKE_JS_LIB} vattention_include vattention_warnings vattention_portable Threads::Threads
+    ${arg_LIBRARIES})
   if(APPLE)
     target_link_options(${target} PRIVATE -undefined dynamic_lookup)
   else()

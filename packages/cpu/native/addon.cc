@@ -2,18 +2,15 @@
 #include <napi.h>
 
 #include "attention/cpu/cpu_backend.h"
-#include "merge.h"
+#include "node/attention/backend_addon.h"
 #include "node/identity.h"
-#include "node/tags.h"
-#include "plan.h"
 
 namespace vattention::cpu_addon {
 
 static Napi::Object Init(Napi::Env env, Napi::Object exports) {
-  exports.Set("backend", node::WrapBackend(env, vattn_cpu_backend()));
+  static const node::BackendTable kTable = {vattn_cpu_backend(), VATTN_DEVICE_CPU};
+  node::ExportBackend(env, exports, kTable);
   exports.Set("target", vattn_cpu_target());
-  exports.Set("Plan", Plan::Define(env));
-  exports.Set("merge", Napi::Function::New<&Merge>(env));
   return exports;
 }
 

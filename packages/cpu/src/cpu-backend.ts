@@ -1,26 +1,8 @@
-import {
-  checkMerge,
-  cpu,
-  errors,
-  optionReasons,
-  positiveInteger,
-  validateConfig,
-  type AttentionBackend,
-  type AttentionConfig,
-  type AttentionPartial,
-  type Device,
-  type PlanLimits,
-  type Reason,
-  type Stream,
-  type Tensor,
-} from '@vattention/interface'
+import { cpu, errors, optionReasons, positiveInteger } from '@vattention/interface'
 
-import { callNative } from '../../../native/node/native-error.ts'
-import { tensorRecordLength, writeTensorRecord } from '../../../native/node/tensor-record.ts'
+import { TableBackend } from '../../../native/node/attention/table-backend.ts'
 import { addon } from './addon.ts'
 import { cpuCapabilities } from './capabilities.ts'
-import { CpuPlan } from './cpu-plan.ts'
-import { limitReasons } from './plan-limits.ts'
 
 /** How attention on the CPU is made. */
 export interface CpuBackendOptions {
@@ -35,16 +17,9 @@ export interface CpuBackendOptions {
  * Attention on the CPU, over contiguous and paged caches. A row's result depends on its query, the
  * keys and values it sees and their positions, and on nothing else.
  */
-export class CpuBackend implements AttentionBackend {
-  readonly name = 'cpu'
-  readonly device: Device = cpu
-  readonly capabilities = cpuCapabilities
-  /** For plans of model runners in other addons. */
-  readonly native: object
+export class CpuBackend extends TableBackend {
   /** The instruction set that the kernels use here: `AVX3` (AVX-512), `AVX2`, `SSE2`, `NEON`. */
   readonly target: string
-  readonly #threads: number
-  #disposed = false
 
   /** @throws `ERR_VATTENTION_INVALID_OPTIONS`, `ERR_VATTENTION_NATIVE_LOAD`. */
   constructor(options: CpuBackendOptions = {}) {
@@ -55,55 +30,15 @@ export class CpuBackend implements AttentionBackend {
       },
     })
     if (reasons.length > 0) throw errors.invalidOptions('The CPU backend', reasons)
-    this.#threads = options.threads ?? 0
-    const { backend, target } = addon()
-    this.native = backend
-    this.target = target
-  }
-
-  validate(config: AttentionConfig): readonly Reason[] {
-    return validateConfig(this.capabilities, config)
-  }
-
-  /**
-   * @throws `ERR_VATTENTION_BACKEND_UNSUPPORTED` with all reasons against the configuration,
-   * `ERR_VATTENTION_INVALID_OPTIONS` with all against the limits, `ERR_VATTENTION_OUT_OF_MEMORY`,
-   * `ERR_VATTENTION_DISPOSED`.
-   */
-  createPlan(config: AttentionConfig, limits: PlanLimits): CpuPlan {
-    if (this.#disposed) throw errors.disposed('The CPU backend')
-    const reasons = this.validate(config)
-    if (reasons.length > 0) throw errors.backendUnsupported(this.name, reasons)
-    const wrong = limitReasons(limits)
-    if (wrong.length > 0) throw errors.invalidOptions('A plan', wrong)
-    return new CpuPlan(config, limits, this.#threads)
-  }
-
-  merge(
-    partials: readonly AttentionPartial[],
-    into: { output: Tensor; lse?: Tensor },
-    _stream?: Stream,
-  ): void {
-    if (this.#disposed) throw errors.disposed('The CPU backend')
-    checkMerge(this, partials, into)
-    const count = partials.length
-    const records = new Float64Array((2 * count + 2) * tensorRecordLength)
-    partials.forEach(({ output, lse }, i) => {
-      writeTensorRecord(records, 2 * i, output)
-      writeTensorRecord(records, 2 * i + 1, lse)
+    const native = addon()
+    super({
+      name: 'cpu',
+      device: cpu,
+      capabilities: cpuCapabilities,
+      addon: native,
+      threads: options.threads ?? 0,
     })
-    writeTensorRecord(records, 2 * count, into.output)
-    writeTensorRecord(records, 2 * count + 1, into.lse)
-    callNative(() => addon().merge(records, count))
-  }
-
-  /** No plan can be made any more; those that exist stay. Idempotent. */
-  dispose(): void {
-    this.#disposed = true
-  }
-
-  [Symbol.dispose](): void {
-    this.dispose()
+    this.target = native.target
   }
 }
 

@@ -9,4 +9,4 @@ export {
   createCpuBackend as createBackend,
   type CpuBackendOptions,
 } from './cpu-backend.ts'
-export type { CpuPlan } from './cpu-plan.ts'
+export type { TablePlan as CpuPlan } from '../../../native/node/attention/table-plan.ts'

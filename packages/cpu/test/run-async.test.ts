@@ -98,8 +98,9 @@ test('a worker that ends takes its plans with it', async () => {
     const plan = new Plan({
       cacheKind: 0, layers: 1, kvHeads: 1, headDim: 64, valueHeadDim: 64, cacheDtype: 0,
       cacheSequences: 1, cacheLength: 64, poolLayout: 0, blockTokens: 0, queryHeads: 1, dtype: 0,
-      scale: 0, causal: true, window: 0, softCap: 0, needsLse: false, maxSequences: 1,
-      maxTokens: 1, maxLength: 64, threads: 3,
+      scale: 0, causal: true, window: 0, softCap: 0, needsLse: false, batchInvariant: true,
+      maxSequences: 1, maxTokens: 1, maxLength: 64, graphSequences: 0, graphMaxLength: 0,
+      threads: 3, deviceIndex: 0,
     }, numbers)
     plan.runAsync().catch((error) => parentPort.postMessage(error.message))
     setInterval(() => plan, 1000)

@@ -1,30 +1,35 @@
 import {
   checkBatch,
   checkRun,
-  cpu,
   describeCache,
+  deviceName,
   errors,
   sameDevice,
   type AttentionBatch,
   type AttentionConfig,
   type AttentionPlan,
+  type Device,
   type KvCache,
   type PlanLimits,
   type RunArguments,
   type RunExpectation,
+  type Stream,
   type Tensor,
 } from '@vattention/interface'
 
-import { NativeCalls, type HandleCheck } from '../../../native/node/native-calls.ts'
-import { callNative } from '../../../native/node/native-error.ts'
-import { addon, type NativePlan } from './addon.ts'
+import { NativeCalls, type HandleCheck } from '../native-calls.ts'
+import { callNative } from '../native-error.ts'
+import type { BackendAddon, NativePlan } from './backend-addon.ts'
 import { batchError } from './batch-error.ts'
 import { prepareForeign } from './foreign-cache.ts'
 import { LayerRecords, type LayerArguments } from './layer-records.ts'
-import { toNativeConfig } from './native-config.ts'
+import { toNativeConfig, type NativeOptions } from './native-config.ts'
 
-/** A plan of the CPU backend. Made by `CpuBackend.createPlan`. */
-export class CpuPlan implements AttentionPlan {
+/** A plan of a backend's C table. Made by the backend's `createPlan`. */
+export class TablePlan implements AttentionPlan {
+  readonly #device: Device
+  /** Read by every run: whoever owns their memory is reachable from here. */
+  readonly #scales: AttentionConfig['fp8Scales']
   readonly #limits: PlanLimits
   readonly #expected: { -readonly [Key in keyof RunExpectation]: RunExpectation[Key] }
   readonly #records: LayerRecords
@@ -38,8 +43,15 @@ export class CpuPlan implements AttentionPlan {
   #disposed = false
 
   /** @internal */
-  constructor(config: AttentionConfig, limits: PlanLimits, threads: number) {
+  constructor(
+    addon: BackendAddon,
+    config: AttentionConfig,
+    limits: PlanLimits,
+    options: NativeOptions,
+  ) {
     const { shape } = describeCache(config.cache)
+    this.#device = options.device
+    this.#scales = config.fp8Scales
     this.#limits = { ...limits, maxLength: Math.min(limits.maxLength, shape.maxLength) }
     this.#expected = {
       layers: shape.layers,
@@ -49,12 +61,12 @@ export class CpuPlan implements AttentionPlan {
       headDim: shape.headDim,
       valueHeadDim: shape.valueHeadDim,
       dtype: config.dtype,
-      device: cpu,
+      device: options.device,
     }
     this.#records = new LayerRecords(this.#expected)
-    const { Plan } = addon()
+    const { Plan } = addon
     this.#native = callNative(
-      () => new Plan(toNativeConfig(config, limits, threads), this.#records.numbers),
+      () => new Plan(toNativeConfig(config, limits, options), this.#records.numbers),
     )
     this.#workspaceBytes = this.#native.workspaceBytes()
   }
@@ -65,19 +77,22 @@ export class CpuPlan implements AttentionPlan {
 
   /**
    * Checks the batch and lays out the work. After a batch that was refused, nothing is prepared.
+   * On a GPU the batch's stream waits for the cache's own zeroing and copies, and pages leave the
+   * cache behind it, until another stream is prepared or the plan is disposed.
    * @throws `ERR_VATTENTION_INVALID_BATCH`, `ERR_VATTENTION_STALE_SEQUENCE`,
    * `ERR_VATTENTION_BUSY`, `ERR_VATTENTION_DISPOSED`.
    */
   prepare(batch: AttentionBatch): void {
     this.#check()
     this.#cache = undefined
-    const { cache, stream } = batch
+    const { cache } = batch
     const tokens = checkBatch(batch, this.#limits)
-    const device = [cache.device, ...(stream ? [stream.device] : [])].find(
-      (other) => !sameDevice(other, cpu),
-    )
-    if (device)
-      throw errors.invalidArgument('batch', 'a cache and a stream of the cpu', device.type)
+    const stream: Stream = batch.stream ?? { device: this.#device, handle: 0n }
+    const elsewhere = [cache.device, stream.device].find((one) => !sameDevice(one, this.#device))
+    if (elsewhere) {
+      const expected = `a cache and a stream of the device ${deviceName(this.#device)}`
+      throw errors.invalidArgument('batch', expected, deviceName(elsewhere))
+    }
     try {
       if (cache.native !== undefined) {
         this.#native.prepare(
@@ -85,10 +100,10 @@ export class CpuPlan implements AttentionPlan {
           batch.sequences,
           batch.queryLengths,
           batch.kvLengths,
-          stream?.handle ?? 0n,
+          stream.handle,
         )
       } else {
-        prepareForeign(this.#native, batch)
+        prepareForeign(this.#native, batch, stream)
       }
     } catch (error) {
       throw batchError(error, this.#calls, batch)
@@ -99,7 +114,8 @@ export class CpuPlan implements AttentionPlan {
   }
 
   /**
-   * Appends K and V and computes one layer's attention before it returns.
+   * Appends K and V and attends to one layer: computed when it returns on the CPU, enqueued on
+   * prepare's stream on a GPU.
    * @throws `ERR_VATTENTION_INVALID_TENSOR`, `ERR_VATTENTION_NOT_PREPARED`,
    * `ERR_VATTENTION_INVALID_BATCH` and `ERR_VATTENTION_STALE_SEQUENCE` when a sequence was changed
    * since `prepare`, `ERR_VATTENTION_BUSY`, `ERR_VATTENTION_DISPOSED`; nothing was written.
@@ -114,15 +130,17 @@ export class CpuPlan implements AttentionPlan {
   }
 
   /**
-   * `run` on a thread of the plan. Until the promise settles, the tensors and the cache's pages are
-   * kept, and other calls of this plan are refused (`ERR_VATTENTION_BUSY`).
+   * On the CPU, `run` on a thread of the plan: until the promise settles, the tensors and the cache's
+   * pages are kept, and other calls of this plan are refused (`ERR_VATTENTION_BUSY`). On a GPU `run`
+   * takes no time of this thread's, and the promise has resolved when the work is enqueued.
    */
   async runAsync(args: RunArguments): Promise<void> {
     this.#write('run', args)
     // Whoever owns the tensors' memory is reachable from them.
     this.#pending = args
     try {
-      await this.#native.runAsync()
+      if (this.#native.runAsync) await this.#native.runAsync()
+      else this.#native.run()
     } catch (error) {
       throw this.#typed(error)
     } finally {
@@ -139,7 +157,10 @@ export class CpuPlan implements AttentionPlan {
     }
   }
 
-  /** Gives the plan's memory and threads back, after a `runAsync` that is at work. Idempotent. */
+  /**
+   * Gives the plan's memory and threads back: on the CPU after a `runAsync` that is at work, on a GPU
+   * after what was enqueued. Idempotent.
+   */
   dispose(): void {
     if (this.#disposed) return
     this.#disposed = true

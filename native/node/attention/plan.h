@@ -1,24 +1,27 @@
-// A plan of the C ABI as a JavaScript object: src/addon.ts (NativePlan) has its contract.
-#ifndef VATTENTION_CPU_ADDON_PLAN_H_
-#define VATTENTION_CPU_ADDON_PLAN_H_
+// A plan of the C ABI as a JavaScript object: attention/backend-addon.ts (NativePlan) has its
+// contract.
+#ifndef VATTENTION_NATIVE_NODE_ATTENTION_PLAN_H_
+#define VATTENTION_NATIVE_NODE_ATTENTION_PLAN_H_
 
 #include <napi.h>
 
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <vector>
 
-#include "cache_binding.h"
+#include "node/attention/cache_binding.h"
+#include "node/attention/foreign_view.h"
+#include "node/attention/run_thread.h"
+#include "node/attention/table.h"
 #include "node/error.h"
-#include "run_thread.h"
 #include "vattention/attention.h"
 
-namespace vattention::cpu_addon {
+namespace vattention::node {
 
 class Plan : public Napi::ObjectWrap<Plan> {
  public:
-  static Napi::Function Define(Napi::Env env);
+  // The class for one backend. Where it computes on the CPU, its plans have runAsync too.
+  static Napi::Function Define(Napi::Env env, const BackendTable& table);
   explicit Plan(const Napi::CallbackInfo& info);
   ~Plan() override;
 
@@ -39,30 +42,31 @@ class Plan : public Napi::ObjectWrap<Plan> {
   void Destroy(const Napi::CallbackInfo& info);
 
   void CheckIdle(Napi::Env env) const;
+  vattn_stream StreamOf(const Napi::Value& handle) const;
   void ReadArguments(Arguments* arguments) const;
   vattn_status Compute(const Arguments& arguments, vattn_error* error) const;
   void Done(Napi::Env env);
   void Free();
 
+  const BackendTable& table_;
+  int32_t device_index_ = 0;
   vattn_plan* plan_ = nullptr;
   CacheBinding binding_;
+  std::unique_ptr<ForeignView> foreign_;  // of the cache that is prepared, if it has no C table
   Napi::Reference<Napi::Float64Array> records_;
   double* numbers_ = nullptr;  // of records_
-  int64_t reported_bytes_ = 0;
-
-  // A cache without a C table: its view, as JavaScript described it.
-  std::vector<vattn_tensor> key_layers_;
-  std::vector<vattn_tensor> value_layers_;
+  uint64_t workspace_bytes_ = 0;
+  int64_t reported_bytes_ = 0;  // what the garbage collector was told: memory of the host
 
   // Work on thread_.
   std::unique_ptr<RunThread> thread_;
   std::optional<Napi::Promise::Deferred> pending_;
   Arguments work_{};
   vattn_status work_status_ = VATTN_OK;
-  node::ErrorRecord work_error_;
+  ErrorRecord work_error_;
   bool destroy_when_done_ = false;
 };
 
-}  // namespace vattention::cpu_addon
+}  // namespace vattention::node
 
-#endif  // VATTENTION_CPU_ADDON_PLAN_H_
+#endif  // VATTENTION_NATIVE_NODE_ATTENTION_PLAN_H_

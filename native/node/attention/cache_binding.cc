@@ -1,9 +1,9 @@
-#include "cache_binding.h"
+#include "node/attention/cache_binding.h"
 
-#include <atomic>
+#include <algorithm>
 #include <cstdio>
 
-namespace vattention::cpu_addon {
+namespace vattention::node {
 
 namespace {
 
@@ -14,6 +14,16 @@ vattn_status Changed(vattn_error* error, size_t index) {
                 "Prepare the batch again.",
                 index);
   return VATTN_NOT_BACKED;
+}
+
+// Work of the calling thread is done when its calls return. A stream 0 of CUDA is one like any
+// other.
+bool IsCallingThread(vattn_stream stream) {
+  return stream.device_type == VATTN_DEVICE_CPU && stream.handle == 0;
+}
+
+bool SameStream(vattn_stream a, vattn_stream b) {
+  return a.device_type == b.device_type && a.device_index == b.device_index && a.handle == b.handle;
 }
 
 }  // namespace
@@ -36,14 +46,24 @@ vattn_status CacheBinding::Resolve(const vattn_cache_ref& ref, std::span<const u
   rows.slot = slots_.data();
   rows.backed_length = backed_.data();
   rows.first_kept = first_kept_.data();
+  const auto resolve = [&] {
+    return ref.api->resolve(ref.cache, resolving_.data(), rows.count, &rows, error);
+  };
+  if (const vattn_status status = resolve()) return status;
   if (view->kind == VATTN_PAGED) {
-    rows.block_table_stride = view->max_blocks;
-    table_.resize(count * static_cast<size_t>(view->max_blocks));
-    rows.block_table = table_.data();
-  }
-  if (const vattn_status status =
-          ref.api->resolve(ref.cache, resolving_.data(), rows.count, &rows, error)) {
-    return status;
+    // No wider than this batch needs, since the cache fills each row to its end. A step on another
+    // thread may lengthen one in between, so that the rows are too narrow: once more, then.
+    vattn_status status = VATTN_OK;
+    for (int attempt = 0; attempt < 3; ++attempt) {
+      rows.block_table_stride = std::max(rows.widest, 1);
+      table_.resize(count * static_cast<size_t>(rows.block_table_stride));
+      rows.block_table = table_.data();
+      status = resolve();
+      if (status != VATTN_INVALID_ARGUMENT) break;
+      rows.block_table = nullptr;
+      if (const vattn_status again = resolve()) return again;
+    }
+    if (status != VATTN_OK) return status;
   }
   batch->count = rows.count;
   batch->slot = rows.slot;
@@ -54,19 +74,15 @@ vattn_status CacheBinding::Resolve(const vattn_cache_ref& ref, std::span<const u
   return VATTN_OK;
 }
 
-vattn_status CacheBinding::Attach(const vattn_cache_ref& ref, uint64_t handle, vattn_error* error) {
-  return handle == 0 ? VATTN_OK : ref.api->attach_stream(ref.cache, Stream(handle), error);
-}
-
-void CacheBinding::Detach(uint64_t handle) {
-  if (handle != 0) ref_.api->detach_stream(ref_.cache, Stream(handle), nullptr);
-}
-
-vattn_status CacheBinding::Keep(const vattn_cache_ref& ref, std::span<const uint32_t> kv_length,
-                                uint64_t stream, vattn_error* error) {
+vattn_status CacheBinding::Hold(const vattn_cache_ref& ref, vattn_stream stream,
+                                vattn_error* error) {
   const bool same_cache = ref_.api == ref.api && ref_.cache == ref.cache;
-  if (!same_cache || stream != stream_) {
-    if (const vattn_status status = Attach(ref, stream, error)) return status;
+  if (!same_cache || !SameStream(stream, stream_)) {
+    if (!IsCallingThread(stream)) {
+      if (const vattn_status status = ref.api->attach_stream(ref.cache, stream, error)) {
+        return status;
+      }
+    }
     if (same_cache) {
       Detach(stream_);
     } else {
@@ -76,11 +92,20 @@ vattn_status CacheBinding::Keep(const vattn_cache_ref& ref, std::span<const uint
     }
     stream_ = stream;
   }
+  // On the CPU a step has zeroed and copied before it returns.
+  if (stream.device_type == VATTN_DEVICE_CPU) return VATTN_OK;
+  return ref.api->wait_ready(ref.cache, stream, error);
+}
+
+void CacheBinding::Detach(vattn_stream stream) {
+  if (!IsCallingThread(stream)) ref_.api->detach_stream(ref_.cache, stream, nullptr);
+}
+
+void CacheBinding::Keep(std::span<const uint32_t> kv_length) {
   sequences_.swap(resolving_);
   kept_slots_.swap(slots_);
   kept_first_.swap(first_kept_);
   kv_lengths_.assign(kv_length.begin(), kv_length.end());
-  return VATTN_OK;
 }
 
 vattn_status CacheBinding::Recheck(vattn_error* error) {
@@ -111,8 +136,9 @@ vattn_status CacheBinding::Recheck(vattn_error* error) {
 vattn_status CacheBinding::BeginWork(vattn_error* error) {
   if (ref_.api == nullptr) return VATTN_OK;
   if (!working_) {
-    const auto handle = reinterpret_cast<uint64_t>(&timeline_);
-    if (const vattn_status status = Attach(ref_, handle, error)) return status;
+    if (const vattn_status status = ref_.api->attach_stream(ref_.cache, Timeline(), error)) {
+      return status;
+    }
     working_ = true;
   }
   __atomic_add_fetch(&timeline_.submitted, 1, __ATOMIC_ACQ_REL);
@@ -128,11 +154,11 @@ void CacheBinding::EndWork() {
 void CacheBinding::Release() {
   if (ref_.api == nullptr) return;
   Detach(stream_);
-  if (working_) Detach(reinterpret_cast<uint64_t>(&timeline_));
+  if (working_) Detach(Timeline());
   ref_.api->release(ref_.cache);
   ref_ = {};
-  stream_ = 0;
+  stream_ = {};
   working_ = false;
 }
 
-}  // namespace vattention::cpu_addon
+}  // namespace vattention::node

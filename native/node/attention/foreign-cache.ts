@@ -5,11 +5,13 @@ import {
   type AttentionBatch,
   type CacheView,
   type KvCache,
+  type PagedView,
   type Sequence,
+  type Stream,
 } from '@vattention/interface'
 
-import { tensorRecordLength, writeTensorRecord } from '../../../native/node/tensor-record.ts'
-import type { NativePlan, NativeView } from './addon.ts'
+import { tensorRecordLength, writeTensorRecord } from '../tensor-record.ts'
+import type { NativePlan, NativeView } from './backend-addon.ts'
 import { cacheKindCode, poolLayoutCode } from './native-config.ts'
 
 /** The view is the same object for a cache's whole life, so it is described once. */
@@ -44,26 +46,37 @@ function describe(cache: KvCache): NativeView {
     maxLength: shape.maxLength,
     poolLayout: paged ? poolLayoutCode[view.layout] : 0,
     blockTokens: paged ? view.blockTokens : 0,
+    blocks: paged ? view.blocks : 0,
+    maxBlocks: paged ? widestRow(cache, view) : 0,
+    tailRows: paged ? 0 : view.tailRows,
+    finiteTail: paged && view.finiteTail,
     records,
   }
   described.set(view, native)
   return native
 }
 
-/** `prepare` of a plan over such a cache. */
-export function prepareForeign(plan: NativePlan, batch: AttentionBatch): void {
+/** Blocks that the longest sequence takes. */
+const widestRow = ({ shape }: KvCache, { blockTokens }: PagedView) =>
+  Math.ceil(shape.maxLength / blockTokens)
+
+/** `prepare` of a plan over such a cache, on `stream`. */
+export function prepareForeign(plan: NativePlan, batch: AttentionBatch, stream: Stream): void {
   const { cache, sequences, queryLengths, kvLengths } = batch
   const view = cache.view()
   const native = describe(cache)
+  const { handle } = stream
+  // On the CPU nothing is under way that a stream would have to wait for.
+  if (stream.device.type !== 'cpu') cache.waitReady(stream)
   const backed = Uint32Array.from(sequences, (sequence) => cache.backedLength(sequence as Sequence))
   if (view.kind === 'contiguous') {
     const slots = new Int32Array(sequences.length)
     view.slots(sequences, slots)
-    plan.prepareRows(native, queryLengths, kvLengths, backed, slots, undefined, 0)
+    plan.prepareRows(native, queryLengths, kvLengths, backed, slots, undefined, 0, handle)
     return
   }
-  const stride = Math.ceil(cache.shape.maxLength / view.blockTokens)
+  const stride = widestRow(cache, view)
   const tables = new Int32Array(sequences.length * stride)
   view.blockTables(sequences, tables, stride)
-  plan.prepareRows(native, queryLengths, kvLengths, backed, undefined, tables, stride)
+  plan.prepareRows(native, queryLengths, kvLengths, backed, undefined, tables, stride, handle)
 }

@@ -1,12 +1,12 @@
-#include "run_thread.h"
+#include "node/attention/run_thread.h"
 
 #include <utility>
 
-namespace vattention::cpu_addon {
+namespace vattention::node {
 
 RunThread::RunThread(Napi::Env env, std::function<void(Napi::Env)> done)
     : env_(env), done_(std::move(done)) {
-  const napi_value name = Napi::String::New(env, "vattention cpu plan");
+  const napi_value name = Napi::String::New(env, "vattention plan");
   const napi_status status = napi_create_threadsafe_function(
       env, nullptr, nullptr, name, 1, 1, nullptr, nullptr, this, &RunThread::OnDone, &back_);
   if (status != napi_ok) throw Napi::Error::New(env, "No thread-safe function could be made.");
@@ -65,4 +65,4 @@ void RunThread::OnDone(napi_env env, napi_value, void* self, void*) {
   thread->done_(env);
 }
 
-}  // namespace vattention::cpu_addon
+}  // namespace vattention::node

@@ -1,7 +1,7 @@
 // The thread of one plan that computes for runAsync: started by the first call, one piece of work
 // at a time, ended with the plan or with the environment, whichever is first.
-#ifndef VATTENTION_CPU_ADDON_RUN_THREAD_H_
-#define VATTENTION_CPU_ADDON_RUN_THREAD_H_
+#ifndef VATTENTION_NATIVE_NODE_ATTENTION_RUN_THREAD_H_
+#define VATTENTION_NATIVE_NODE_ATTENTION_RUN_THREAD_H_
 
 #include <napi.h>
 
@@ -10,7 +10,7 @@
 #include <mutex>
 #include <thread>
 
-namespace vattention::cpu_addon {
+namespace vattention::node {
 
 class RunThread {
  public:
@@ -40,6 +40,6 @@ class RunThread {
   std::thread thread_;
 };
 
-}  // namespace vattention::cpu_addon
+}  // namespace vattention::node
 
-#endif  // VATTENTION_CPU_ADDON_RUN_THREAD_H_
+#endif  // VATTENTION_NATIVE_NODE_ATTENTION_RUN_THREAD_H_

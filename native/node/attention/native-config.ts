@@ -1,26 +1,39 @@
 import {
   describeCache,
+  deviceIndex,
   dtypeCode,
   type AttentionConfig,
   type CacheDescription,
+  type Device,
   type PlanLimits,
 } from '@vattention/interface'
 
-import type { NativeConfig } from './addon.ts'
+import { tensorRecordLength, writeTensorRecord } from '../tensor-record.ts'
+import type { NativeConfig } from './backend-addon.ts'
 
 /** `vattn_cache_kind` */
 export const cacheKindCode = { contiguous: 0, paged: 1 } as const
 /** `vattn_pool_layout` */
 export const poolLayoutCode = { nhd: 0, 'paged-attention': 1 } as const
 
+/** What a backend adds to a configuration. */
+export interface NativeOptions {
+  readonly device: Device
+  /** CPU; 0: one per core. */
+  readonly threads: number
+  /** Whether rows are invariant, asked for or not. */
+  readonly batchInvariant: boolean
+}
+
 /** A validated configuration as the addon takes it. */
 export function toNativeConfig(
   config: AttentionConfig,
   limits: PlanLimits,
-  threads: number,
+  { device, threads, batchInvariant }: NativeOptions,
 ): NativeConfig {
   const cache: CacheDescription = describeCache(config.cache)
   const { shape } = cache
+  const maxLength = Math.min(limits.maxLength, shape.maxLength)
   return {
     cacheKind: cacheKindCode[cache.kind],
     layers: shape.layers,
@@ -41,10 +54,25 @@ export function toNativeConfig(
     softCap: config.softCap ?? 0,
     alibiSlopes: config.alibiSlopes,
     sinks: config.sinks,
+    scales: scaleRecords(config),
     needsLse: config.needsLse ?? false,
+    batchInvariant: batchInvariant || (config.batchInvariant ?? false),
     maxSequences: limits.maxSequences,
     maxTokens: limits.maxTokens,
-    maxLength: Math.min(limits.maxLength, shape.maxLength),
+    maxLength,
+    graphSequences: limits.graph?.sequences ?? 0,
+    graphMaxLength: Math.min(limits.graph?.maxLength ?? 0, maxLength),
     threads,
+    deviceIndex: deviceIndex(device),
   }
+}
+
+/** Records of the scales of query, key and value; `undefined` without any. */
+function scaleRecords({ fp8Scales }: AttentionConfig): Float64Array | undefined {
+  if (!fp8Scales) return undefined
+  const records = new Float64Array(3 * tensorRecordLength)
+  writeTensorRecord(records, 0, fp8Scales.query)
+  writeTensorRecord(records, 1, fp8Scales.key)
+  writeTensorRecord(records, 2, fp8Scales.value)
+  return records
 }

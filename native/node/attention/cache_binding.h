@@ -1,7 +1,7 @@
 // A plan's hold on a native cache: a reference while it is prepared on it, the streams that it told
 // the cache of, and where the batch's sequences lie.
-#ifndef VATTENTION_CPU_ADDON_CACHE_BINDING_H_
-#define VATTENTION_CPU_ADDON_CACHE_BINDING_H_
+#ifndef VATTENTION_NATIVE_NODE_ATTENTION_CACHE_BINDING_H_
+#define VATTENTION_NATIVE_NODE_ATTENTION_CACHE_BINDING_H_
 
 #include <cstdint>
 #include <span>
@@ -9,7 +9,7 @@
 
 #include "vattention/attention.h"
 
-namespace vattention::cpu_addon {
+namespace vattention::node {
 
 class CacheBinding {
  public:
@@ -22,10 +22,11 @@ class CacheBinding {
   // caller's). Changes nothing that Recheck and the streams see until Keep.
   vattn_status Resolve(const vattn_cache_ref& ref, std::span<const uint32_t> sequences,
                        vattn_cache_view* view, vattn_batch* batch, vattn_error* error);
-  // Keeps the cache and the sequences that were resolved last: the pass is prepared. `stream` is
-  // the one that the batch named; 0 is the calling thread.
-  vattn_status Keep(const vattn_cache_ref& ref, std::span<const uint32_t> kv_length,
-                    uint64_t stream, vattn_error* error);
+  // Holds the cache, which `stream` is attached to from now on, and lets go of what was held
+  // before. On a device the stream then waits for the cache's zeroing and copies.
+  vattn_status Hold(const vattn_cache_ref& ref, vattn_stream stream, vattn_error* error);
+  // Keeps the sequences that were resolved last: the pass is prepared.
+  void Keep(std::span<const uint32_t> kv_length);
   // Whether the kept sequences are still where they were, and as long: between prepare and run
   // JavaScript may have freed, truncated or slid them, or disposed the cache.
   vattn_status Recheck(vattn_error* error);
@@ -37,12 +38,11 @@ class CacheBinding {
   void Release();
 
  private:
-  vattn_status Attach(const vattn_cache_ref& ref, uint64_t handle, vattn_error* error);
-  void Detach(uint64_t handle);
-  static vattn_stream Stream(uint64_t handle) { return {VATTN_DEVICE_CPU, 0, handle}; }
+  vattn_stream Timeline() { return {VATTN_DEVICE_CPU, 0, reinterpret_cast<uint64_t>(&timeline_)}; }
+  void Detach(vattn_stream stream);
 
   vattn_cache_ref ref_{};  // api is nullptr: none
-  uint64_t stream_ = 0;    // the batch's, attached
+  vattn_stream stream_{};  // the batch's, attached
   bool working_ = false;   // timeline_ is attached
   vattn_timeline timeline_{};
   // Resolved, then kept.
@@ -57,6 +57,6 @@ class CacheBinding {
   std::vector<uint32_t> kept_first_;
 };
 
-}  // namespace vattention::cpu_addon
+}  // namespace vattention::node
 
-#endif  // VATTENTION_CPU_ADDON_CACHE_BINDING_H_
+#endif  // VATTENTION_NATIVE_NODE_ATTENTION_CACHE_BINDING_H_

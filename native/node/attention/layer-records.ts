@@ -5,24 +5,28 @@
  * reasons.
  */
 import {
+  deviceIndex,
   deviceTypeCode,
   dtypeCode,
   errors,
   maxRank,
+  sameDevice,
+  type Device,
   type RunArguments,
   type RunExpectation,
   type Tensor,
 } from '@vattention/interface'
 
-import { tensorRecordLength, writeTensorRecord } from '../../../native/node/tensor-record.ts'
+import { tensorRecordLength, writeTensorRecord } from '../tensor-record.ts'
 
 const names = ['query', 'key', 'value', 'output', 'lse'] as const
 /** After the records. */
 const layerIndex = names.length * tensorRecordLength
 
-// Offsets within a record: see native/node/tensor-record.ts.
+// Offsets within a record: see tensor-record.ts.
 const dtypeOffset = 1
 const deviceOffset = 2
+const deviceIndexOffset = 3
 const rankOffset = 4
 const shapeOffset = 5
 const strideOffset = shapeOffset + maxRank
@@ -37,11 +41,13 @@ export class LayerRecords {
   readonly #shapes: readonly (readonly number[])[]
   readonly #dtypes: readonly string[]
   readonly #layers: number
+  readonly #device: Device
   #tokens = 0
 
   constructor(expected: RunExpectation) {
     const { queryHeads, kvHeads, headDim, valueHeadDim, dtype, device } = expected
     this.#layers = expected.layers
+    this.#device = device
     this.#shapes = [
       [queryHeads, headDim],
       [kvHeads, headDim],
@@ -55,6 +61,7 @@ export class LayerRecords {
       const shape = this.#shapes[i]!
       this.numbers[at + dtypeOffset] = dtypeCode[name === 'lse' ? 'float32' : dtype]
       this.numbers[at + deviceOffset] = deviceTypeCode(device)
+      this.numbers[at + deviceIndexOffset] = deviceIndex(device)
       this.numbers.set(shape, at + shapeOffset + 1)
       this.numbers[at + strideOffset + shape.length] = 1
     })
@@ -110,7 +117,7 @@ export class LayerRecords {
       shape[0] !== this.#tokens ||
       strides[rank - 1] !== 1 ||
       tensor.dtype !== this.#dtypes[index] ||
-      tensor.device.type !== 'cpu' ||
+      !sameDevice(tensor.device, this.#device) ||
       typeof data !== 'bigint' ||
       (this.#tokens > 0 && data <= 0n)
     ) {

@@ -1,7 +1,7 @@
 import { errors, type AttentionBatch } from '@vattention/interface'
 
-import type { HandleCheck, NativeCalls } from '../../../native/node/native-calls.ts'
-import { isNativeError, nativeStatus } from '../../../native/node/native-error.ts'
+import type { HandleCheck, NativeCalls } from '../native-calls.ts'
+import { isNativeError, nativeStatus } from '../native-error.ts'
 
 /** What the C ABI found wrong with a batch, as the error that `prepare` promises. */
 export function batchError(error: unknown, calls: NativeCalls, batch: AttentionBatch): unknown {
