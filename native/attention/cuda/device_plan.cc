@@ -8,6 +8,7 @@
 #include "attention/common/error.h"
 #include "attention/cuda/append.h"
 #include "attention/cuda/device_scope.h"
+#include "attention/cuda/fill_empty.h"
 #include "attention/cuda/lse.h"
 #include "attention/cuda/row_copy.h"
 
@@ -183,6 +184,19 @@ void DevicePlan::MakePass(const vattn_batch& batch) {
   pass_.max_kv = static_cast<int32_t>(problem_.graph_max_length);
 }
 
+void DevicePlan::FindEmptyRows() {
+  std::vector<bool> served(pass_.sequences.size());
+  for (const RowGroup& group : groups_) {
+    for (const int32_t member : group.members) served[static_cast<size_t>(member)] = true;
+  }
+  empty_rows_.clear();
+  for (size_t i = 0; i < served.size(); ++i) {
+    const PassSequence& sequence = pass_.sequences[i];
+    if (!served[i] && sequence.query > 0)
+      empty_rows_.push_back({sequence.first_row, sequence.query});
+  }
+}
+
 void DevicePlan::StageGroups(const vattn_batch& batch) {
   const bool paged = problem_.cache_kind == VATTN_PAGED;
   table_stride_ = paged ? std::max<int64_t>(1, Blocks(pass_.max_kv, problem_.block_tokens)) : 0;
@@ -264,6 +278,7 @@ vattn_status DevicePlan::Prepare(const vattn_cache_view* view, const vattn_batch
   MakePass(*batch);
   groups_ = Arrange(pass_);
   std::erase_if(groups_, [](const RowGroup& group) { return group.rows == 0; });
+  FindEmptyRows();
   staging_.Begin();
   StageGroups(*batch);
   if (vattn_status status = PlanGroups(groups_, error)) return status;
@@ -429,6 +444,13 @@ vattn_status DevicePlan::Run(int32_t layer, const vattn_tensor* query, const vat
   call.stream = stream_;
   if (append) AppendRows(call);
   for (size_t i = 0; i < groups_.size(); ++i) RunGroup(i, call, lse);
+  for (const RowRange& range : empty_rows_) {
+    float* lse_rows =
+        lse == nullptr ? nullptr : static_cast<float*>(lse->data) + range.first * lse->stride[0];
+    FillEmpty(From(call.output, range.first, ElementBytes(problem_.dtype)), range.rows,
+              problem_.query_heads, shape.value_head_dim, lse_rows,
+              lse == nullptr ? 0 : lse->stride[0], lse == nullptr ? 0 : lse->stride[1], stream_);
+  }
   return VATTN_OK;
 }
 

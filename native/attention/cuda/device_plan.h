@@ -50,8 +50,8 @@ class DevicePlan {
   virtual void AllocateOwn() {}
   // Bytes of them.
   virtual uint64_t OwnBytes() const { return 0; }
-  // Cuts a pass into launches: each sequence that has rows belongs to one group. (row_group.h has
-  // the usual ways.)
+  // Cuts a pass into launches: each sequence that has rows and keys belongs to one group.
+  // (row_group.h has the usual ways.) Rows without keys that are in none are filled by the kit.
   virtual std::vector<RowGroup> Arrange(const Pass& pass) = 0;
   // Everything about the groups that no layer changes: splits, tile counts, page indices. Their
   // device addresses are set; what they point to arrives before the launches. Host only, or
@@ -103,6 +103,7 @@ class DevicePlan {
                             vattn_error* error) const;
   void MakePass(const vattn_batch& batch);
   void StageGroups(const vattn_batch& batch);
+  void FindEmptyRows();
   void RunGroup(size_t index, LayerCall call, const vattn_tensor* lse);
 
   Problem problem_;
@@ -118,6 +119,11 @@ class DevicePlan {
   bool prepared_ = false;
   Pass pass_;
   std::vector<RowGroup> groups_;
+  struct RowRange {
+    int32_t first;
+    int32_t rows;
+  };
+  std::vector<RowRange> empty_rows_;  // of sequences in no group
   vattn_cache_view view_{};
   cudaStream_t stream_ = nullptr;
   int64_t table_stride_ = 0;

@@ -41,9 +41,12 @@ std::vector<RowGroup> PrefillRuns(const Pass& pass) {
   std::vector<RowGroup> runs;
   bool open = false;
   for (int32_t i = 0; i < Count(pass); ++i) {
-    const int32_t query = pass.sequences[static_cast<size_t>(i)].query;
-    if (query == 1) open = false;
-    if (query <= 1) continue;
+    const PassSequence& sequence = pass.sequences[static_cast<size_t>(i)];
+    if (sequence.query == 0) continue;
+    if (sequence.query == 1 || sequence.kv == 0) {
+      open = false;
+      continue;
+    }
     if (!open) runs.emplace_back();
     open = true;
     Join(pass, i, &runs.back());

@@ -49,6 +49,7 @@ RowGroup WholePass(const Pass& pass);
 // Those with one new token. Not in place when rows of others lie between theirs.
 RowGroup DecodeRows(const Pass& pass);
 // Those with more than one new token, in as many groups as there are runs of neighbouring rows.
+// Sequences of length 0 are in none: a plan fills the rows of those that are in no group.
 std::vector<RowGroup> PrefillRuns(const Pass& pass);
 
 }  // namespace vattention::attention::cuda

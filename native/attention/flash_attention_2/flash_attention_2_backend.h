@@ -1,0 +1,19 @@
+/* FlashAttention-2 (arXiv 2307.08691): upstream's kernels over contiguous and paged caches. */
+#ifndef VATTENTION_ATTENTION_FLASH_ATTENTION_2_BACKEND_H_
+#define VATTENTION_ATTENTION_FLASH_ATTENTION_2_BACKEND_H_
+
+#include "vattention/attention.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The table of the backend: static. */
+const vattn_backend* vattn_flash_attention_2_backend(void);
+/* What this build holds, as JSON: {"archs":[...],"headDims":[...],"dtypes":[...],...}. Static. */
+const char* vattn_flash_attention_2_built(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* VATTENTION_ATTENTION_FLASH_ATTENTION_2_BACKEND_H_ */
