@@ -10,6 +10,24 @@ struct vattn_fence {
 };
 
 namespace vattention {
+namespace {
+
+bool HasPassed(const Fence::Point& point) {
+  std::lock_guard lock(point.stream->mutex);
+  return point.stream->detached || point.event->Done();
+}
+
+// A pass of a model takes milliseconds: spin shortly for the last moments of one, then sleep in
+// slices that are short against it.
+template <typename Passed>
+void WaitUntil(const Passed& passed) {
+  for (int i = 0; i < 1000; ++i) {
+    if (passed()) return;
+  }
+  while (!passed()) std::this_thread::sleep_for(std::chrono::microseconds(50));
+}
+
+}  // namespace
 
 FencePtr Fence::Both(FencePtr a, FencePtr b) {
   if (vattention::Passed(a)) return b;
@@ -21,10 +39,7 @@ FencePtr Fence::Both(FencePtr a, FencePtr b) {
 
 bool Fence::Passed() const {
   if (passed_.load(std::memory_order_acquire)) return true;
-  for (const Point& point : points_) {
-    std::lock_guard lock(point.stream->mutex);
-    if (!point.stream->detached && !point.event->Done()) return false;
-  }
+  if (!std::ranges::all_of(points_, HasPassed)) return false;
   for (const auto& part : parts_) {
     if (!part->Passed()) return false;
   }
@@ -33,12 +48,7 @@ bool Fence::Passed() const {
 }
 
 void Fence::WaitOnHost() const {
-  // A pass of a model takes milliseconds: spin shortly for the last moments of one, then sleep in
-  // slices that are short against it.
-  for (int i = 0; i < 1000; ++i) {
-    if (Passed()) return;
-  }
-  while (!Passed()) std::this_thread::sleep_for(std::chrono::microseconds(50));
+  WaitUntil([this] { return Passed(); });
 }
 
 DriverStatus Fence::WaitBeforeOwnWork(Driver* driver) const {
@@ -47,12 +57,29 @@ DriverStatus Fence::WaitBeforeOwnWork(Driver* driver) const {
     return {};
   }
   for (const Point& point : points_) {
+    // A thread of the host can only be waited for; it may need the stream's lock meanwhile.
+    if (point.stream->stream.device_type == VATTN_DEVICE_CPU) {
+      WaitUntil([&] { return HasPassed(point); });
+      continue;
+    }
     std::lock_guard lock(point.stream->mutex);
     if (point.stream->detached) continue;
     if (DriverStatus status = driver->WaitFor(point.event.get()); !status.ok()) return status;
   }
   for (const auto& part : parts_) {
     if (DriverStatus status = part->WaitBeforeOwnWork(driver); !status.ok()) return status;
+  }
+  return {};
+}
+
+DriverStatus Fence::MakeStreamWait(vattn_stream stream) const {
+  for (const Point& point : points_) {
+    std::lock_guard lock(point.stream->mutex);
+    if (point.stream->detached || point.event->Done()) continue;
+    if (DriverStatus status = point.event->MakeStreamWait(stream); !status.ok()) return status;
+  }
+  for (const auto& part : parts_) {
+    if (DriverStatus status = part->MakeStreamWait(stream); !status.ok()) return status;
   }
   return {};
 }
@@ -102,13 +129,15 @@ Status StreamRegistry::Detach(vattn_stream stream) {
   if (DriverStatus status = RecordPoint(entry, &points); !status.ok()) {
     return Status::OfDriver(status, "detaching a stream");
   }
-  if (!points.empty()) {
-    return Status::Error(VATTN_BUSY,
-                         "the stream has work in flight; wait for it, then detach the stream.");
-  }
-  {
+  if (points.empty()) {
     std::lock_guard stream_lock(entry.stream->mutex);
     entry.stream->detached = true;
+  } else if (stream.device_type == VATTN_DEVICE_CPU) {
+    return Status::Error(VATTN_BUSY,
+                         "the stream has work in flight; wait for it, then detach the stream.");
+  } else {
+    ForgetPassed();
+    leaving_.push_back(std::make_shared<Fence>(std::move(points)));
   }
   entries_.erase(found);
   return {};
@@ -150,7 +179,13 @@ Status StreamRegistry::RecordAll(FencePtr* fence) const {
     }
   }
   if (!points.empty()) *fence = std::make_shared<Fence>(std::move(points));
+  ForgetPassed();
+  for (const FencePtr& left : leaving_) *fence = Fence::Both(*fence, left);
   return {};
+}
+
+void StreamRegistry::ForgetPassed() const {
+  std::erase_if(leaving_, [](const FencePtr& left) { return left->Passed(); });
 }
 
 vattn_fence* MakeFenceHandle(FencePtr fence) { return new vattn_fence{std::move(fence)}; }

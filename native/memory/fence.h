@@ -4,8 +4,9 @@
 // be unmapped, zeroed or given to somebody else only when a fence over every attached stream has
 // passed. Both cache kinds use this file; it knows nothing of pages or blocks.
 //
-// A fence keeps nothing alive but itself: when a stream is detached, which is only possible while
-// it is idle, every fence that waits for it has passed, and its timeline is never looked at again.
+// A fence keeps nothing alive but itself: when a stream of the CPU is detached, which is only
+// possible while it is idle, every fence that waits for it has passed, and its timeline is never
+// looked at again.
 #ifndef VATTENTION_NATIVE_MEMORY_FENCE_H_
 #define VATTENTION_NATIVE_MEMORY_FENCE_H_
 
@@ -48,6 +49,8 @@ class Fence {
   // Makes the cache's own stream wait, where its work is asynchronous (driver.limits().synchronous
   // is false); else blocks the calling thread.
   DriverStatus WaitBeforeOwnWork(Driver* driver) const;
+  // See DriverEvent::MakeStreamWait.
+  DriverStatus MakeStreamWait(vattn_stream stream) const;
 
  private:
   std::vector<Point> points_;
@@ -69,7 +72,9 @@ class StreamRegistry {
   // Idempotent and counted: a stream attached twice is detached by the second Detach. Stream 0 of
   // the CPU needs no attaching and is accepted.
   Status Attach(vattn_stream stream);
-  // VATTN_BUSY while the stream has work in flight, VATTN_INVALID_ARGUMENT when it is not attached.
+  // The stream is never asked again. VATTN_BUSY while one of the CPU has work in flight, since its
+  // timeline may go with its owner; what a stream of a device has in flight is still waited for, as
+  // its events outlive it. VATTN_INVALID_ARGUMENT when it is not attached.
   Status Detach(vattn_stream stream);
   // The point that one attached stream is at; *fence is nullptr when it has passed already.
   Status Record(vattn_stream stream, FencePtr* fence) const;
@@ -84,10 +89,13 @@ class StreamRegistry {
   };
   std::vector<Entry>::const_iterator Find(vattn_stream stream) const;
   DriverStatus RecordPoint(const Entry& entry, std::vector<Fence::Point>* points) const;
+  void ForgetPassed() const;
 
   Recorder record_;
   mutable std::mutex mutex_;
   std::vector<Entry> entries_;
+  // Where streams were that were detached with work in flight, until it has passed.
+  mutable std::vector<FencePtr> leaving_;
 };
 
 // What a `vattn_fence*` of the C ABI points at.

@@ -2,6 +2,7 @@
 // passed.
 #include <memory>
 
+#include "memory/fence.h"
 #include "tests/check.h"
 #include "tests/memory_cache.h"
 
@@ -182,6 +183,44 @@ TEST(AttachingIsCountedAndDetachingWaitsForNothingInFlight) {
   CHECK_EQ(cache.api().detach_stream(cache.get(), Cache::StreamOf(nullptr), cache.Error()),
            VATTN_INVALID_ARGUMENT);
   cache.Check();
+}
+
+// A device's event, which outlives its stream.
+class DeviceEvent final : public DriverEvent {
+ public:
+  explicit DeviceEvent(const bool* done) : done_(done) {}
+  bool Done() override { return *done_; }
+
+ private:
+  const bool* done_;
+};
+
+TEST(AStreamOfADeviceIsDetachedWithWorkInFlightWhichIsStillWaitedFor) {
+  bool done = false;
+  int asked = 0;
+  StreamRegistry streams([&](vattn_stream, std::unique_ptr<DriverEvent>* event) {
+    ++asked;
+    *event = std::make_unique<DeviceEvent>(&done);
+    return DriverStatus{};
+  });
+  const vattn_stream stream = {VATTN_DEVICE_CUDA, 0, 0};
+  CHECK(streams.Attach(stream).ok());
+  FencePtr before;
+  CHECK(streams.RecordAll(&before).ok());
+  CHECK(streams.Detach(stream).ok());
+  CHECK(!streams.IsAttached(stream));
+  CHECK(!Passed(before));  // a fence of before is not given up either
+  const int asked_before = asked;
+  FencePtr after;
+  CHECK(streams.RecordAll(&after).ok());
+  CHECK(after != nullptr);
+  CHECK(!after->Passed());
+  CHECK_EQ(asked, asked_before);  // the stream may be gone: its event is asked
+  done = true;
+  CHECK(Passed(before));
+  CHECK(after->Passed());
+  CHECK(streams.RecordAll(&after).ok());
+  CHECK(after == nullptr);
 }
 
 TEST(CloseIsRefusedWhileAStreamIsBusy) {
