@@ -169,7 +169,8 @@ void DevicePlan::MakePass(const vattn_batch& batch) {
   for (int32_t i = 0; i < batch.count; ++i) {
     const PassSequence sequence = {
         static_cast<int32_t>(batch.query_length[i]), static_cast<int32_t>(batch.kv_length[i]),
-        batch.slot == nullptr ? 0 : static_cast<int32_t>(batch.slot[i]), pass_.rows};
+        batch.slot == nullptr ? 0 : static_cast<int32_t>(batch.slot[i]), pass_.rows,
+        static_cast<int32_t>(batch.backed_length[i])};
     pass_.rows += sequence.query;
     pass_.max_query = std::max(pass_.max_query, sequence.query);
     pass_.max_kv = std::max(pass_.max_kv, sequence.kv);
@@ -178,7 +179,7 @@ void DevicePlan::MakePass(const vattn_batch& batch) {
   if (!graph()) return;
   // The grid is the graph's, whatever the batch.
   while (static_cast<int32_t>(pass_.sequences.size()) < problem_.graph_sequences) {
-    pass_.sequences.push_back({1, 0, 0, pass_.rows++});
+    pass_.sequences.push_back({1, 0, 0, pass_.rows++, 0});
   }
   pass_.max_query = 1;
   pass_.max_kv = static_cast<int32_t>(problem_.graph_max_length);

@@ -13,6 +13,7 @@ struct PassSequence {
   int32_t kv;         // tokens after the pass; 0: rows of zeros
   int32_t slot;       // contiguous
   int32_t first_row;  // of its rows among those of the pass
+  int32_t backed;     // tokens that `step` backed: rows from kv to it are the caller's, NaN or not
 };
 
 // A prepared pass, on the host.
