@@ -1,5 +1,6 @@
 #include "attention/common/config_check.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "attention/common/error.h"
@@ -42,13 +43,14 @@ vattn_status CheckLimits(const Support& support, const vattn_limits& limits, vat
   if (!support.graphs) {
     return Fail(error, VATTN_UNSUPPORTED, "There are no CUDA graphs on the CPU: leave graph out.");
   }
-  if (limits.graph_sequences < 1 || limits.graph_sequences > limits.max_sequences ||
-      limits.graph_max_length < 1 || limits.graph_max_length > limits.max_length) {
+  const int32_t most = std::min(limits.max_sequences, limits.max_tokens);
+  if (limits.graph_sequences < 1 || limits.graph_sequences > most || limits.graph_max_length < 1 ||
+      limits.graph_max_length > limits.max_length) {
     return Fail(error, VATTN_INVALID_ARGUMENT,
                 "Graph: 1 to %d sequences and a length of 1 to %lld required, found %d sequences, "
                 "length %lld.",
-                limits.max_sequences, static_cast<long long>(limits.max_length),
-                limits.graph_sequences, static_cast<long long>(limits.graph_max_length));
+                most, static_cast<long long>(limits.max_length), limits.graph_sequences,
+                static_cast<long long>(limits.graph_max_length));
   }
   return VATTN_OK;
 }

@@ -20,14 +20,14 @@ const noGraphs: OptionRule = {
 }
 
 /** A graph's batch is one that the plan could be given without a graph. */
-const graphWithin = ({ maxSequences, maxLength }: PlanLimits): OptionRule => ({
-  expected: `{ sequences: 1 to ${maxSequences}, maxLength: 1 to ${maxLength} }`,
+const graphWithin = ({ maxSequences, maxTokens, maxLength }: PlanLimits): OptionRule => ({
+  expected: `{ sequences: 1 to ${Math.min(maxSequences, maxTokens)}, maxLength: 1 to ${maxLength} }`,
   check: (value) => {
     if (typeof value !== 'object' || value === null) return false
     const { sequences, maxLength: longest, ...others } = value as Record<string, unknown>
     return (
       Object.keys(others).length === 0 &&
-      most(maxSequences, '').check(sequences) &&
+      most(Math.min(maxSequences, maxTokens), '').check(sequences) &&
       most(maxLength, '').check(longest)
     )
   },

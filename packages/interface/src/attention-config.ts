@@ -49,8 +49,10 @@ export interface PlanLimits {
   /** Longest KV length of a sequence. */
   readonly maxLength: number
   /**
-   * A plan to be captured: batch and longest length are fixed for grid and splits, shorter batches
-   * are padded with rows of length 0, and `prepare` outside the limits throws.
+   * A plan to be captured: batch and longest length are fixed for grid and splits, and `prepare`
+   * outside the limits throws. Every sequence has one new token, and the tensors of `run` have
+   * `sequences` rows: shorter batches are padded with rows of length 0, whose output is zeros.
+   * `prepare` comes before the capture, and before each replay with a new batch.
    */
   readonly graph?: { readonly sequences: number; readonly maxLength: number }
 }

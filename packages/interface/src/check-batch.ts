@@ -5,7 +5,7 @@ import { errors, type Reason } from './errors.ts'
 /**
  * Checks a batch's arrays and lengths against a plan's limits; handles and backing are the cache's
  * to check.
- * @returns the number of query rows
+ * @returns the number of query rows: of a plan for a graph, the graph's
  * @throws `ERR_VATTENTION_INVALID_BATCH` with all reasons.
  */
 export function checkBatch(batch: Omit<AttentionBatch, 'cache'>, limits: PlanLimits): number {
@@ -35,9 +35,12 @@ export function checkBatch(batch: Omit<AttentionBatch, 'cache'>, limits: PlanLim
     tokens += query
     if (kv !== 0 && kv < query) add('kvLengths', `at least the query length ${query}`, kv, `[${i}]`)
     if (kv > longest) add('kvLengths', `at most ${longest}`, kv, `[${i}]`)
+    if (limits.graph && query !== 1) {
+      add('queryLengths', '1 in a plan for a graph', query, `[${i}]`)
+    }
   }
   if (tokens > limits.maxTokens)
     add('queryLengths', `at most ${limits.maxTokens} tokens in all`, tokens)
   if (found.length > 0) throw errors.invalidBatch(found)
-  return tokens
+  return limits.graph?.sequences ?? tokens
 }
