@@ -1,5 +1,3 @@
-#include <cuda_fp8.h>
-
 #include "attention/cuda/append.h"
 #include "attention/cuda/cuda_error.h"
 #include "attention/cuda/find_sequence.cuh"

@@ -11,8 +11,8 @@
 namespace vattention::ops {
 namespace {
 
-// Up to here RowMatmul is the faster one beside AMX kernels: they cost the same 16 rows at least,
-// and wait for memory.
+// Up to here RowMatmul is the faster one where weights are not packed for tiles (TileMatmul:
+// kTileMatmulRows): oneDNN's AMX kernels cost the same 16 rows at least, and wait for memory.
 constexpr int64_t kFewRows = 16;
 
 // Row counts that are compared: those that kernels treat differently, and a full tile.

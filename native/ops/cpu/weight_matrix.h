@@ -7,9 +7,8 @@
 //   bfloat16  [outputs / 64][inputs / 2][64][2]    oneDNN's BA16a64b2a
 //
 // Outputs are padded to a multiple of 64 and inputs to whole groups (bf16: 32, float32: 16), with
-// zeros. oneDNN's AVX-512 and
-// AMX kernels want exactly this layout, and our own (row_matmul.h) was written for it, so both read
-// the same copy.
+// zeros. oneDNN's AVX-512 and AMX kernels want exactly this layout, and our own (row_matmul.h) was
+// written for it, so both read the same copy.
 #ifndef VATTENTION_OPS_CPU_WEIGHT_MATRIX_H_
 #define VATTENTION_OPS_CPU_WEIGHT_MATRIX_H_
 
@@ -38,8 +37,7 @@ class WeightMatrix {
                CompactForm compact_form = CompactForm::kVectors);
 
   // Packs `count` rows of the plain matrix [outputs, inputs], beginning with row `first`. Several
-  // threads may pack disjoint rows at a time. bf16 rounds to
-  // nearest, ties to even.
+  // threads may pack disjoint rows at a time. bf16 rounds to nearest, ties to even.
   void Pack(int64_t first, int64_t count, const float* rows /* [count, inputs] */);
 
   // The same weights in few bits, where the file has them so; complete() says whether.
