@@ -6,6 +6,12 @@ import type { Layout, PoolLayout } from './kv-cache.ts'
 export type SizeSet =
   'any' | readonly number[] | { readonly multipleOf: number; readonly atMost?: number }
 
+/** Block sizes that go with head dims up to one: a tile of keys must not straddle a block. */
+export interface BlockSizes {
+  readonly headDimAtMost: number
+  readonly sizes: SizeSet
+}
+
 /** How far CUDA graphs can capture a plan; each level includes the ones after it. */
 export type GraphLevel = 'always' | 'uniformBatch' | 'singleToken' | 'never'
 
@@ -32,7 +38,8 @@ export interface Capabilities {
   /** Of a contiguous cache, by name; strides are passed through. */
   readonly layouts: readonly Layout[] | 'any'
   readonly poolLayouts: readonly PoolLayout[]
-  readonly blockTokens: SizeSet
+  /** For every head dim, or for ranges of head dims in ascending order. */
+  readonly blockTokens: SizeSet | readonly BlockSizes[]
   readonly causal: boolean
   readonly nonCausal: boolean
   readonly slidingWindow: boolean
@@ -70,6 +77,29 @@ export function describeSizes(set: SizeSet): string {
   if (isList(set)) return set.join(', ') || 'none'
   const end = set.atMost === undefined ? '' : ` up to ${set.atMost}`
   return `any multiple of ${set.multipleOf}${end}`
+}
+
+/** The block sizes that go with a head dim. */
+export function blockSizes(blockTokens: Capabilities['blockTokens'], headDim: number): SizeSet {
+  if (!isByHeadDim(blockTokens)) return blockTokens
+  return blockTokens.find(({ headDimAtMost }) => headDim <= headDimAtMost)?.sizes ?? []
+}
+
+/** Block sizes in words: `any multiple of 256 (head dim up to 64), any multiple of 128 (up to 128)`. */
+export function describeBlockSizes(blockTokens: Capabilities['blockTokens']): string {
+  if (!isByHeadDim(blockTokens)) return describeSizes(blockTokens)
+  return blockTokens
+    .map(({ headDimAtMost, sizes }, i) => {
+      const dims = `${i === 0 ? 'head dim ' : ''}up to ${headDimAtMost}`
+      return `${describeSizes(sizes)} (${dims})`
+    })
+    .join(', ')
+}
+
+function isByHeadDim(
+  blockTokens: Capabilities['blockTokens'],
+): blockTokens is readonly BlockSizes[] {
+  return Array.isArray(blockTokens) && typeof blockTokens[0] === 'object'
 }
 
 function isList(set: SizeSet): set is readonly number[] {

@@ -230,6 +230,13 @@ export const errors = {
         0,
       ),
   ),
+  backendUnavailable: defineError(
+    'ERR_VATTENTION_BACKEND_UNAVAILABLE',
+    'device',
+    'A backend cannot compute on this machine: there is no driver, no such GPU, or the driver is too old. The message says which, and the driver call that told.',
+    (code, backend: string, reason: string, driverCall: string, driverCode: number) =>
+      new DeviceError(code, `${backend} is not available here: ${reason}`, driverCall, driverCode),
+  ),
   internal: defineError(
     'ERR_VATTENTION_INTERNAL',
     'state',

@@ -1,5 +1,11 @@
 import type { AttentionConfig, CacheDescription } from './attention-config.ts'
-import { describeSizes, sizeAllowed, type Capabilities, type SizeSet } from './capabilities.ts'
+import {
+  blockSizes,
+  describeSizes,
+  sizeAllowed,
+  type Capabilities,
+  type SizeSet,
+} from './capabilities.ts'
 import type { DType } from './dtype.ts'
 import type { Reason } from './errors.ts'
 import type { KvCache, Layout } from './kv-cache.ts'
@@ -133,9 +139,8 @@ function cacheReasons(
         ),
       )
     }
-    found.push(
-      ...sizeReason('blockTokens', 'block size', capabilities.blockTokens, cache.blockTokens ?? 16),
-    )
+    const sizes = blockSizes(capabilities.blockTokens, cache.shape.headDim)
+    found.push(...sizeReason('blockTokens', 'block size', sizes, cache.blockTokens ?? 16))
   } else {
     if (
       cache.layout !== undefined &&

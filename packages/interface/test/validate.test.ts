@@ -1,5 +1,10 @@
 import { expect, test } from 'vitest'
-import { validateConfig, type AttentionConfig, type Capabilities } from '../src/index.ts'
+import {
+  describeBlockSizes,
+  validateConfig,
+  type AttentionConfig,
+  type Capabilities,
+} from '../src/index.ts'
 import { capabilities, config, shape } from './support.ts'
 
 const codes = (asked: AttentionConfig, has: Capabilities = capabilities) =>
@@ -114,6 +119,36 @@ test('a paged cache is checked for pool layout and block size', () => {
     'blockTokens',
   ])
   expect(codes(config, paged)).toEqual(['cacheKind'])
+})
+
+test('block sizes may go with head dims', () => {
+  const paged: Capabilities = {
+    ...capabilities,
+    headDims: 'any',
+    cacheKinds: ['paged'],
+    poolLayouts: ['nhd'],
+    blockTokens: [
+      { headDimAtMost: 64, sizes: { multipleOf: 256 } },
+      { headDimAtMost: 128, sizes: [128, 256] },
+    ],
+  }
+  const asked = (headDim: number, blockTokens: number): AttentionConfig => ({
+    ...config,
+    cache: {
+      kind: 'paged',
+      shape: { ...shape, headDim, valueHeadDim: headDim },
+      blockTokens,
+      poolLayout: 'nhd',
+    },
+  })
+  expect(codes(asked(64, 512), paged)).toEqual([])
+  expect(codes(asked(64, 128), paged)).toEqual(['blockTokens'])
+  expect(codes(asked(80, 128), paged)).toEqual([])
+  expect(codes(asked(80, 512), paged)).toEqual(['blockTokens'])
+  expect(codes(asked(256, 256), paged)).toEqual(['blockTokens'])
+  expect(describeBlockSizes(paged.blockTokens)).toBe(
+    'any multiple of 256 (head dim up to 64), 128, 256 (up to 128)',
+  )
 })
 
 test('nonsense is refused whatever the capabilities', () => {

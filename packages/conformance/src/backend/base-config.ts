@@ -3,6 +3,7 @@
  * case asks for one thing more and no backend is tested with what it never claimed.
  */
 import {
+  blockSizes,
   sizeAllowed,
   type AttentionConfig,
   type Capabilities,
@@ -53,7 +54,9 @@ export function baseConfig(
     layers = 1,
     layout = kind === 'contiguous' ? preferredLayout(capabilities) : undefined,
     poolLayout = kind === 'paged' ? (capabilities.poolLayouts[0] ?? 'nhd') : undefined,
-    blockTokens = kind === 'paged' ? preferred(capabilities.blockTokens, [16]) : undefined,
+    blockTokens = kind === 'paged'
+      ? preferred(blockSizes(capabilities.blockTokens, headDim), [16])
+      : undefined,
     ...attention
   } = overrides
   const [dtype, cacheDtype] = preferredDtypes(capabilities, attention.dtype)
@@ -141,13 +144,12 @@ function preferredHeadDim(capabilities: Capabilities): readonly [number, number]
 /** Block sizes of `@vattention/paged-attention` and of published kernels. */
 const usualBlockTokens = [1, 8, 16, 32, 64, 128, 256]
 
-/** Every declared block size; of unbounded sets those in use. */
-export function declaredBlockTokens({ blockTokens }: Capabilities): readonly number[] {
-  if (blockTokens === 'any') return usualBlockTokens
-  if ('multipleOf' in blockTokens) {
-    return usualBlockTokens.filter((size) => sizeAllowed(blockTokens, size))
-  }
-  return blockTokens
+/** Every block size that is declared for the preferred head dim; of unbounded sets those in use. */
+export function declaredBlockTokens(capabilities: Capabilities): readonly number[] {
+  const sizes = blockSizes(capabilities.blockTokens, preferredHeadDim(capabilities)[0])
+  if (sizes === 'any') return usualBlockTokens
+  if ('multipleOf' in sizes) return usualBlockTokens.filter((size) => sizeAllowed(sizes, size))
+  return sizes
 }
 
 /** Layouts of a contiguous cache to try: all that are declared. */

@@ -1,4 +1,5 @@
 import {
+  describeBlockSizes,
   describeHeadDims,
   describeSizes,
   type AttentionBackend,
@@ -26,7 +27,7 @@ const rows: readonly (readonly [string, (has: Capabilities) => string])[] = [
     (has) => (has.layouts === 'any' ? 'any' : has.layouts.map(String).join(', ')),
   ],
   ['layouts of a block pool', (has) => has.poolLayouts.join(', ')],
-  ['block sizes', (has) => describeSizes(has.blockTokens)],
+  ['block sizes', (has) => describeBlockSizes(has.blockTokens)],
   ['causal / non-causal', (has) => `${yes(has.causal)} / ${yes(has.nonCausal)}`],
   ['sliding window', (has) => yes(has.slidingWindow)],
   ['soft cap', (has) => yes(has.softCap)],
