@@ -4,10 +4,12 @@
 //   requirement  what pip is asked for; `sdist` when the source distribution is meant
 //   file         the name under which pip leaves it
 //   extract      folders or files inside that are wanted: [inside the archive, inside the artifact]
+//   links        symbolic links that the finished artifact gets: name inside it, what it points to
 //   provides     files that the finished artifact must hold, with their hashes where we pin them
 import { join } from 'node:path'
 
 import { cacheFolder } from './cache-folder.mjs'
+import { cudaArtifacts } from './cuda/artifacts.mjs'
 
 const modelFileName = 'SmolLM2-135M-Instruct.Q4_1.gguf'
 
@@ -95,6 +97,7 @@ export const artifacts = {
       [modelFileName]: 'b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53',
     },
   },
+  ...cudaArtifacts,
 }
 
 /** Folder of a finished artifact (it need not exist yet). */

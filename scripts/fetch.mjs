@@ -8,7 +8,7 @@
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { createReadStream, existsSync, readdirSync, statSync } from 'node:fs'
-import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -61,6 +61,7 @@ async function pipDownload(download, folder, env) {
   if (download.sdist) {
     const [name, version] = download.requirement.split('==')
     args.push('--no-binary', name, '--no-build-isolation', '--ignore-requires-python')
+    args.push('--use-pep517') // also for those that name no build backend
     pipEnv.PYTHONPATH = join(pythonFolder, 'sdist_backend')
     pipEnv.VATTENTION_SDIST_NAME = name
     pipEnv.VATTENTION_SDIST_VERSION = version
@@ -149,6 +150,9 @@ export async function ensureArtifact(name, { env = process.env, catalog = artifa
       if (status !== 0) {
         throw new BootstrapError(`${artifact.title} could not be unpacked: ${text.trim()}`)
       }
+    }
+    for (const [link, target] of Object.entries(artifact.links ?? {})) {
+      await symlink(target, join(work, link))
     }
     for (const [file, hash] of Object.entries(artifact.provides)) {
       const path = join(work, file)

@@ -5,6 +5,7 @@ import {
   mkdtempSync,
   readFileSync,
   readdirSync,
+  readlinkSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -33,19 +34,23 @@ with zipfile.ZipFile(file, "w") as wheel:
         wheel.writestr(member, sys.argv[i + 1])
 `
 
-// Writes a source distribution whose build backend is not installed: usage NAME VERSION FILE
+// Writes a source distribution that cannot be built here: usage NAME VERSION FILE BACKEND, where the
+// last may be empty for one that names no build backend.
 const sdistWriter = `
 import io, sys, tarfile
-name, version, file = sys.argv[1:4]
+name, version, file, backend = sys.argv[1:5]
 root = "%s-%s/" % (name, version)
 with tarfile.open(file, "w:gz") as tar:
     for member, text in (
         ("PKG-INFO", "Metadata-Version: 2.1\\nName: %s\\nVersion: %s\\n" % (name, version)),
-        ("pyproject.toml", '[build-system]\\nrequires = ["not-installed-anywhere"]\\nbuild-backend = "mesonpy"\\n'),
+        ("setup.py", "import not_installed_anywhere\\n"),
+        ("pyproject.toml", '[build-system]\\nrequires = ["not-installed-anywhere"]\\nbuild-backend = "%s"\\n' % backend),
         ("inner/wanted.h", "#pragma once\\n"),
         ("inner/deep/er.h", "#pragma once // deeper\\n"),
         ("unwanted.c", "int unwanted;\\n"),
     ):
+        if member == "pyproject.toml" and not backend:
+            continue
         entry = tarfile.TarInfo(root + member)
         entry.size = len(text)
         tar.addfile(entry, io.BytesIO(text.encode()))
@@ -175,29 +180,40 @@ describe('fetching artifacts', () => {
     expect(existsSync(join(cache, 'escaped.txt'))).toBe(false)
   })
 
-  it('takes a folder out of a source distribution without building it', async () => {
-    const file = 'sourceonly-1.0.tar.gz'
-    python(sdistWriter, 'sourceonly', '1.0', join(index, file))
-    const catalog = {
-      source: {
-        title: 'Sources',
-        folder: 'source-1.0',
-        downloads: [
-          {
-            requirement: 'sourceonly==1.0',
-            sdist: true,
-            file,
-            bytes: statSync(join(index, file)).size,
-            sha256: await sha256(join(index, file)),
-            extract: [['sourceonly-1.0/inner/', '']],
-          },
-        ],
-        provides: { 'wanted.h': null, 'deep/er.h': null },
-      },
-    }
-    const at = await ensureArtifact('source', { env, catalog })
-    expect(readdirSync(at).sort()).toEqual(['deep', 'wanted.h'])
+  it('makes the links that an artifact names', async () => {
+    const catalog = await twoWheels()
+    catalog.both.links = { lib64: 'lib', 'lib/alias.txt': 'one.txt' }
+    const at = await ensureArtifact('both', { env, catalog })
+    expect(readlinkSync(join(at, 'lib64'))).toBe('lib')
+    expect(readFileSync(join(at, 'lib64/alias.txt'), 'utf8')).toBe('one')
   })
+
+  it.each(['mesonpy', 'setuptools.build_meta', ''])(
+    'takes a folder out of a source distribution without building it (backend "%s")',
+    async (backend) => {
+      const file = 'source_only-1.0.tar.gz'
+      python(sdistWriter, 'source-only', '1.0', join(index, file), backend)
+      const catalog = {
+        source: {
+          title: 'Sources',
+          folder: 'source-1.0',
+          downloads: [
+            {
+              requirement: 'source-only==1.0',
+              sdist: true,
+              file,
+              bytes: statSync(join(index, file)).size,
+              sha256: await sha256(join(index, file)),
+              extract: [['source-only-1.0/inner/', '']],
+            },
+          ],
+          provides: { 'wanted.h': null, 'deep/er.h': null },
+        },
+      }
+      const at = await ensureArtifact('source', { env, catalog })
+      expect(readdirSync(at).sort()).toEqual(['deep', 'wanted.h'])
+    },
+  )
 })
 
 describe('the catalog of artifacts', () => {
@@ -206,7 +222,7 @@ describe('the catalog of artifacts', () => {
     (_, artifact) => {
       expect(artifact.downloads.length).toBeGreaterThan(0)
       for (const { requirement, sha256: hash, bytes, extract } of artifact.downloads) {
-        expect(requirement).toMatch(/^[a-z0-9-]+==[0-9.]+$/)
+        expect(requirement).toMatch(/^[a-z0-9-]+==[0-9.]+(\.post\d+)?$/)
         expect(hash).toMatch(/^[0-9a-f]{64}$/)
         expect(bytes).toBeGreaterThan(0)
         expect(extract.length).toBeGreaterThan(0)

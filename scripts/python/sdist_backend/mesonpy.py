@@ -1,17 +1,2 @@
-"""Lets `pip download` fetch the NumPy source distribution without building anything.
-
-pip asks a source distribution's build backend for metadata even when it only downloads. NumPy's
-backend would need a whole build environment for that answer. With --no-build-isolation and this
-folder on PYTHONPATH pip asks here instead. We only want the sources of Highway inside.
-"""
-import os
-
-
-def prepare_metadata_for_build_wheel(metadata_directory, config_settings=None):
-    name = os.environ["VATTENTION_SDIST_NAME"]
-    version = os.environ["VATTENTION_SDIST_VERSION"]
-    folder = "%s-%s.dist-info" % (name, version)
-    os.makedirs(os.path.join(metadata_directory, folder))
-    with open(os.path.join(metadata_directory, folder, "METADATA"), "w") as file:
-        file.write("Metadata-Version: 2.1\nName: %s\nVersion: %s\n" % (name, version))
-    return folder
+"""The build backend of NumPy."""
+from only_metadata import prepare_metadata_for_build_wheel  # noqa: F401

@@ -1,0 +1,1 @@
+"""Stands for the build backend of most packages (setuptools)."""
