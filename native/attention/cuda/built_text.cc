@@ -1,8 +1,5 @@
 #include "attention/cuda/built_text.h"
 
-#include <string>
-#include <string_view>
-
 namespace vattention::attention::cuda {
 
 namespace {
@@ -20,20 +17,19 @@ std::string Quoted(std::string_view list) {
   return text + "\"";
 }
 
-std::string Make() {
+}  // namespace
+
+std::string MakeBuiltText(std::string_view archs, bool fp8) {
   std::string dtypes = VATTN_CUDA_BFLOAT16 ? "\"bfloat16\"" : "";
   if (VATTN_CUDA_FLOAT16) dtypes += dtypes.empty() ? "\"float16\"" : ",\"float16\"";
   const auto boolean = [](bool value) { return value ? "true" : "false"; };
-  return std::string("{\"archs\":[") + Quoted(VATTN_CUDA_ARCHS) + "],\"headDims\":[" +
+  return std::string("{\"archs\":[") + Quoted(archs) + "],\"headDims\":[" +
          VATTN_CUDA_HEAD_DIM_LIST + "],\"dtypes\":[" + dtypes +
-         "],\"softCap\":" + boolean(VATTN_CUDA_SOFT_CAP) + ",\"fp8\":" + boolean(VATTN_CUDA_FP8) +
-         "}";
+         "],\"softCap\":" + boolean(VATTN_CUDA_SOFT_CAP) + ",\"fp8\":" + boolean(fp8) + "}";
 }
 
-}  // namespace
-
 const char* BuiltText() {
-  static const std::string text = Make();
+  static const std::string text = MakeBuiltText(VATTN_CUDA_ARCHS, VATTN_CUDA_FP8 != 0);
   return text.c_str();
 }
 

@@ -2,6 +2,9 @@
 #ifndef VATTENTION_ATTENTION_CUDA_BUILT_TEXT_H_
 #define VATTENTION_ATTENTION_CUDA_BUILT_TEXT_H_
 
+#include <string>
+#include <string_view>
+
 #include "attention/built.h"
 #include "vattention/device.h"
 
@@ -10,6 +13,8 @@ namespace vattention::attention::cuda {
 // JSON: {"archs":["90a"],"headDims":[64,128],"dtypes":["bfloat16"],"softCap":false,"fp8":false}.
 // Static.
 const char* BuiltText();
+// The same for a backend of fewer: `archs` as "90a,80".
+std::string MakeBuiltText(std::string_view archs, bool fp8);
 
 // Whether kernels of a head dim, or of 16-bit elements of a type, are in it.
 constexpr bool HeadDimBuilt(int32_t dim) {

@@ -37,7 +37,8 @@ RowGroup DecodeRows(const Pass& pass) {
   return group;
 }
 
-std::vector<RowGroup> PrefillRuns(const Pass& pass) {
+std::vector<RowGroup> PrefillRuns(const Pass& pass,
+                                  const std::function<bool(const PassSequence&)>& apart) {
   std::vector<RowGroup> runs;
   bool open = false;
   for (int32_t i = 0; i < Count(pass); ++i) {
@@ -47,8 +48,9 @@ std::vector<RowGroup> PrefillRuns(const Pass& pass) {
       open = false;
       continue;
     }
-    if (!open) runs.emplace_back();
-    open = true;
+    const bool alone = apart(sequence);
+    if (!open || alone) runs.emplace_back();
+    open = !alone;
     Join(pass, i, &runs.back());
   }
   return runs;

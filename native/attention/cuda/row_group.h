@@ -3,6 +3,7 @@
 #define VATTENTION_ATTENTION_CUDA_ROW_GROUP_H_
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 namespace vattention::attention::cuda {
@@ -50,8 +51,11 @@ RowGroup WholePass(const Pass& pass);
 // Those with one new token. Not in place when rows of others lie between theirs.
 RowGroup DecodeRows(const Pass& pass);
 // Those with more than one new token, in as many groups as there are runs of neighbouring rows.
-// Sequences of length 0 are in none: a plan fills the rows of those that are in no group.
-std::vector<RowGroup> PrefillRuns(const Pass& pass);
+// Sequences of length 0 are in none: a plan fills the rows of those that are in no group. Those
+// that `apart` says so of are groups of their own.
+std::vector<RowGroup> PrefillRuns(
+    const Pass& pass, const std::function<bool(const PassSequence&)>& apart =
+                          [](const PassSequence&) { return false; });
 
 }  // namespace vattention::attention::cuda
 
