@@ -4,6 +4,15 @@ import { join } from 'node:path'
 
 import { say } from './progress.mjs'
 
+/** Set for trees with CUDA only (scripts/cuda/environment.mjs). */
+const cudaVariables = [
+  'CUDACXX',
+  'VATTENTION_FLASH_ATTENTION_DIR',
+  'VATTENTION_FLASHINFER_DIR',
+  'VATTENTION_CURAND_DIR',
+  'VATTENTION_VLLM_DIR',
+]
+
 /**
  * Makes sure that a CMake tree may be built on. CMake keeps what it found at first, so another
  * toolchain, cache folder or place of the tree needs a new one.
@@ -16,6 +25,7 @@ export function prepareBuildFolder(folder, env) {
     env.CXXFLAGS,
     env.VATTENTION_HIGHWAY_DIR,
     env.VATTENTION_ONEDNN_DIR,
+    ...cudaVariables.filter((name) => env[name]).map((name) => env[name]),
     folder,
   ].join('\n')
   const stamp = join(folder, 'toolchain.txt')

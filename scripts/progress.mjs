@@ -33,12 +33,15 @@ export async function withProgress(describe, work) {
   }
 }
 
-/** Runs `main` as a program: a BootstrapError is one message, anything else keeps its stack. */
+/**
+ * Runs `main` as a program: a BootstrapError is one message, anything else keeps its stack. The exit
+ * code is what `main` returns, else the error's own (`exitCode`), else 1.
+ */
 export async function runMain(main) {
   try {
     process.exitCode = (await main()) ?? 0
   } catch (error) {
     say(error instanceof BootstrapError ? `\n${error.message}` : String(error?.stack ?? error))
-    process.exitCode = 1
+    process.exitCode = error?.exitCode ?? 1
   }
 }

@@ -51,5 +51,9 @@ function(vattention_add_addon name)
     # A worker that ends unmaps what only it has loaded, while threads of ours or of OpenMP may
     # still be inside. An addon once loaded therefore stays.
     target_link_options(${target} PRIVATE -Wl,-z,now -Wl,-z,nodelete)
+    # Names of kernels are long and many; tools that look into kernels do not read these.
+    if(VATTN_CUDA)
+      target_link_options(${target} PRIVATE -Wl,--strip-all)
+    endif()
   endif()
 endfunction()
