@@ -20,10 +20,6 @@ std::string NameOf(const Api& api, Result result) {
   return "error " + std::to_string(result);
 }
 
-std::string Version(int version) {
-  return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
-}
-
 Loaded Load() {
   Loaded loaded;
   void* library = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
@@ -41,6 +37,10 @@ Loaded Load() {
   }
   VATTN_CUDA_FUNCTIONS(VATTN_CUDA_FIND)
 #undef VATTN_CUDA_FIND
+#define VATTN_CUDA_TRY(name, symbol, parameters) \
+  loaded.api.name = reinterpret_cast<Result(*) parameters>(dlsym(library, symbol));
+  VATTN_CUDA_OPTIONAL_FUNCTIONS(VATTN_CUDA_TRY)
+#undef VATTN_CUDA_TRY
   const Api& api = loaded.api;
   if (const Result result = api.init(0); result != kSuccess) {
     loaded.why = "cuInit answered " + NameOf(api, result) + ": no GPU can be used.";
@@ -49,8 +49,8 @@ Loaded Load() {
   int version = 0;
   api.driver_version(&version);
   if (version < kOldestDriver) {
-    loaded.why = "The driver is for CUDA " + Version(version) + "; at least " +
-                 Version(kOldestDriver) + " is needed.";
+    loaded.why = "The driver is for CUDA " + VersionText(version) + "; at least " +
+                 VersionText(kOldestDriver) + " is needed.";
     return loaded;
   }
   loaded.usable = true;
@@ -58,6 +58,10 @@ Loaded Load() {
 }
 
 }  // namespace
+
+std::string VersionText(int version) {
+  return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
+}
 
 const Api* GetApi(std::string* why) {
   static const Loaded loaded = Load();

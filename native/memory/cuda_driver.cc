@@ -5,11 +5,15 @@
 #include <thread>
 #include <utility>
 
+#include "memory/cuda_event.h"
+#include "memory/round_up.h"
 #include "memory/timeline.h"
 
 namespace vattention {
-
 namespace {
+
+using cuda::Check;
+using cuda::Failed;
 
 constexpr uint64_t kMiB = uint64_t{1} << 20;
 // cuMemSetAccess was seen to fail at about 520,000 live mappings with memory free: leave a quarter.
@@ -17,78 +21,7 @@ constexpr uint64_t kMappingBudget = 390'000;
 // Pitches of the driver's strided calls are 31 bits wide.
 constexpr uint64_t kMaxPitch = (uint64_t{1} << 31) - 1;
 
-DriverStatus Failed(const char* call, cuda::Result result) {
-  return {result == cuda::kOutOfMemory ? VATTN_OUT_OF_MEMORY : VATTN_DEVICE_ERROR, call, result};
-}
-DriverStatus Check(const char* call, cuda::Result result) {
-  return result == cuda::kSuccess ? DriverStatus{} : Failed(call, result);
-}
-
-class CudaEvent final : public DriverEvent {
- public:
-  CudaEvent(std::shared_ptr<CudaContext> context, cuda::Event event)
-      : context_(std::move(context)), event_(event) {}
-  ~CudaEvent() override {
-    const CudaContext::Scope scope(*context_);
-    context_->api().event_destroy(event_);
-  }
-  CudaEvent(const CudaEvent&) = delete;
-  CudaEvent& operator=(const CudaEvent&) = delete;
-
-  // After an error of the device nothing runs any more, so that there is nothing to wait for.
-  bool Done() override {
-    const CudaContext::Scope scope(*context_);
-    return context_->api().event_query(event_) != cuda::kNotReady;
-  }
-  cuda::Event event() const { return event_; }
-
- private:
-  const std::shared_ptr<CudaContext> context_;
-  const cuda::Event event_;
-};
-
-cuda::Stream StreamOf(vattn_stream stream) {
-  return reinterpret_cast<cuda::Stream>(static_cast<uintptr_t>(stream.handle));
-}
-
 }  // namespace
-
-std::shared_ptr<CudaContext> CudaContext::Make(int device_index, std::string* why) {
-  const cuda::Api* api = cuda::GetApi(why);
-  if (api == nullptr) return nullptr;
-  int count = 0;
-  api->device_count(&count);
-  if (device_index < 0 || device_index >= count) {
-    *why = "There is no CUDA device " + std::to_string(device_index) + "; this machine has " +
-           std::to_string(count) + ".";
-    return nullptr;
-  }
-  cuda::DeviceIndex device = 0;
-  api->device_get(&device, device_index);
-  std::shared_ptr<CudaContext> context(new CudaContext(api, device_index, device));
-  if (context->Attribute(cuda::kAttributeVirtualMemory) == 0) {
-    *why = "CUDA device " + std::to_string(device_index) +
-           " has no virtual memory management (a vGPU, or a very old GPU).";
-    return nullptr;
-  }
-  if (const cuda::Result result = api->context_retain(&context->context_, device);
-      result != cuda::kSuccess) {
-    context->context_ = nullptr;
-    *why = "CUDA device " + std::to_string(device_index) + " could not be opened: error " +
-           std::to_string(result) + ".";
-    return nullptr;
-  }
-  return context;
-}
-
-CudaContext::~CudaContext() {
-  if (context_ != nullptr) api_->context_release(device_);
-}
-
-int CudaContext::Attribute(int attribute) const {
-  int value = 0;
-  return api_->device_attribute(&value, attribute, device_) == cuda::kSuccess ? value : 0;
-}
 
 const std::vector<uint64_t>& CudaDriver::DefaultPageClasses() {
   static const std::vector<uint64_t> classes = {2 * kMiB, 8 * kMiB, 32 * kMiB, 128 * kMiB};
@@ -146,7 +79,9 @@ CudaDriver::~CudaDriver() {
   const CudaContext::Scope scope(*context_);
   // Work on the stream may still touch what is unmapped next.
   if (stream_ != nullptr) api_.stream_synchronize(stream_);
-  for (const auto& [address, bytes] : mapped_) api_.memory_unmap(address, bytes);
+  for (const auto& [address, mapping] : mapped_) {
+    api_.memory_unmap(address, mapping.page.bytes);
+  }
   for (const auto& [handle, bytes] : created_) api_.memory_release(handle);
   for (const auto& [address, bytes] : reserved_) api_.address_free(address, bytes);
   if (stream_ != nullptr) api_.stream_destroy(stream_);
@@ -161,8 +96,7 @@ uint64_t CudaDriver::AvailableBytes() {
 
 DriverStatus CudaDriver::Reserve(uint64_t bytes, uintptr_t* address) {
   const CudaContext::Scope scope(*context_);
-  const uint64_t unit = limits_.granularity;
-  const uint64_t rounded = (bytes + unit - 1) / unit * unit;
+  const uint64_t rounded = RoundUp(bytes, limits_.granularity);
   cuda::DeviceAddress got = 0;
   const cuda::Result result =
       api_.address_reserve(&got, rounded, limits_.page_classes.back(), 0, 0);
@@ -174,18 +108,20 @@ DriverStatus CudaDriver::Reserve(uint64_t bytes, uintptr_t* address) {
 }
 
 DriverStatus CudaDriver::FreeReservation(uintptr_t address, uint64_t bytes) {
+  if (DriverStatus status = Unmap(address, bytes); !status.ok()) return status;
   const CudaContext::Scope scope(*context_);
-  if (DriverStatus status = Settle(); !status.ok()) return status;
-  if (DriverStatus status = UnmapAll(address, bytes); !status.ok()) return status;
-  uint64_t rounded = 0;
+  // As in Release.
+  decltype(reserved_)::node_type record;
   {
     const std::lock_guard lock(mutex_);
-    const auto found = reserved_.find(address);
-    if (found == reserved_.end()) return Failed("cuMemAddressFree", cuda::kInvalidValue);
-    rounded = found->second;
-    reserved_.erase(found);
+    record = reserved_.extract(address);
   }
-  return Check("cuMemAddressFree", api_.address_free(address, rounded));
+  if (record.empty()) return Failed("cuMemAddressFree", cuda::kInvalidValue);
+  const cuda::Result result = api_.address_free(address, record.mapped());
+  if (result == cuda::kSuccess) return {};
+  const std::lock_guard lock(mutex_);
+  reserved_.insert(std::move(record));
+  return Failed("cuMemAddressFree", result);
 }
 
 DriverStatus CudaDriver::Create(uint64_t page_bytes, int count, PageHandle /*after*/,
@@ -210,11 +146,17 @@ DriverStatus CudaDriver::Create(uint64_t page_bytes, int count, PageHandle /*aft
 
 DriverStatus CudaDriver::Release(PageHandle handle, uint64_t /*page_bytes*/) {
   const CudaContext::Scope scope(*context_);
+  // Forgotten first: once it is released, another thread may be given the same handle.
+  decltype(created_)::node_type record;
+  {
+    const std::lock_guard lock(mutex_);
+    record = created_.extract(handle);
+  }
   const cuda::Result result = api_.memory_release(handle);
-  if (result != cuda::kSuccess) return Failed("cuMemRelease", result);
+  if (result == cuda::kSuccess) return {};
   const std::lock_guard lock(mutex_);
-  created_.erase(handle);
-  return {};
+  created_.insert(std::move(record));
+  return Failed("cuMemRelease", result);
 }
 
 DriverStatus CudaDriver::Split(PageHandle, uint64_t, uint64_t) {
@@ -223,16 +165,25 @@ DriverStatus CudaDriver::Split(PageHandle, uint64_t, uint64_t) {
 
 DriverStatus CudaDriver::Map(uintptr_t address, std::span<const PagePiece> pages, bool read_only) {
   const CudaContext::Scope scope(*context_);
+  if (DriverStatus status = MapPages(address, pages, read_only); !status.ok()) return status;
+  const std::lock_guard lock(mutex_);
+  for (const PagePiece& page : pages) {
+    mapped_[address] = {page, read_only};
+    address += page.bytes;
+  }
+  return {};
+}
+
+// Without a record, all or none.
+DriverStatus CudaDriver::MapPages(uintptr_t address, std::span<const PagePiece> pages,
+                                  bool read_only) {
   uint64_t bytes = 0;
   DriverStatus status;
   size_t count = 0;
-  for (; count < pages.size(); ++count) {
-    const cuda::Result result =
-        api_.memory_map(address + bytes, pages[count].bytes, 0, pages[count].handle, 0);
-    if (result != cuda::kSuccess) {
-      status = Failed("cuMemMap", result);
-      break;
-    }
+  for (; count < pages.size() && status.ok(); ++count) {
+    status = Check("cuMemMap",
+                   api_.memory_map(address + bytes, pages[count].bytes, 0, pages[count].handle, 0));
+    if (!status.ok()) break;
     bytes += pages[count].bytes;
   }
   if (status.ok() && bytes > 0) {
@@ -241,42 +192,38 @@ DriverStatus CudaDriver::Map(uintptr_t address, std::span<const PagePiece> pages
     access.flags = read_only ? cuda::kAccessRead : cuda::kAccessReadWrite;
     status = Check("cuMemSetAccess", api_.set_access(address, bytes, &access, 1));
   }
-  uint64_t at = 0;
   if (!status.ok()) {
-    for (size_t i = 0; i < count; at += pages[i++].bytes) {
-      api_.memory_unmap(address + at, pages[i].bytes);
+    for (size_t i = 0; i < count; address += pages[i++].bytes) {
+      api_.memory_unmap(address, pages[i].bytes);
     }
-    return status;
   }
-  const std::lock_guard lock(mutex_);
-  for (const PagePiece& page : pages) {
-    mapped_[address + at] = page.bytes;
-    at += page.bytes;
-  }
-  return {};
-}
-
-DriverStatus CudaDriver::Unmap(uintptr_t address, uint64_t bytes) {
-  const CudaContext::Scope scope(*context_);
-  if (DriverStatus status = Settle(); !status.ok()) return status;
-  return UnmapAll(address, bytes);
+  return status;
 }
 
 // Mapping by mapping: a range may have holes, which the driver's call would refuse.
-DriverStatus CudaDriver::UnmapAll(uintptr_t address, uint64_t bytes) {
-  std::vector<std::pair<uintptr_t, uint64_t>> found;
+DriverStatus CudaDriver::Unmap(uintptr_t address, uint64_t bytes) {
+  const CudaContext::Scope scope(*context_);
+  if (DriverStatus status = Settle(); !status.ok()) return status;
+  std::vector<std::pair<uintptr_t, Mapping>> found;
   {
     const std::lock_guard lock(mutex_);
-    const auto end = mapped_.lower_bound(address + bytes);
-    found.assign(mapped_.lower_bound(address), end);
+    found.assign(mapped_.lower_bound(address), mapped_.lower_bound(address + bytes));
   }
-  for (const auto& [at, size] : found) {
-    const cuda::Result result = api_.memory_unmap(at, size);
-    if (result != cuda::kSuccess) return Failed("cuMemUnmap", result);
+  DriverStatus status;
+  size_t done = 0;
+  for (; done < found.size(); ++done) {
+    const auto& [at, mapping] = found[done];
+    status = Check("cuMemUnmap", api_.memory_unmap(at, mapping.page.bytes));
+    if (!status.ok()) break;
+  }
+  for (size_t i = 0; i < done; ++i) {
+    const auto& [at, mapping] = found[i];
+    // All or nothing: what went before a failure comes back, as far as the device still maps.
+    if (!status.ok() && MapPages(at, {&mapping.page, 1}, mapping.read_only).ok()) continue;
     const std::lock_guard lock(mutex_);
     mapped_.erase(at);
   }
-  return {};
+  return status;
 }
 
 DriverStatus CudaDriver::Submitted(const char* call, cuda::Result result) {
@@ -311,6 +258,11 @@ DriverStatus CudaDriver::Copy(uintptr_t to, uintptr_t from, uint64_t bytes) {
 DriverStatus CudaDriver::ZeroRows(uintptr_t address, uint64_t bytes, uint64_t pitch, int64_t rows) {
   if (pitch > kMaxPitch) return Driver::ZeroRows(address, bytes, pitch, rows);
   const CudaContext::Scope scope(*context_);
+  if ((address | bytes | pitch) % sizeof(uint32_t) == 0) {
+    return Submitted("cuMemsetD2D32Async",
+                     api_.set32_rows(address, pitch, 0, bytes / sizeof(uint32_t),
+                                     static_cast<size_t>(rows), stream_));
+  }
   return Submitted("cuMemsetD2D8Async",
                    api_.set8_rows(address, pitch, 0, bytes, static_cast<size_t>(rows), stream_));
 }
@@ -329,15 +281,21 @@ DriverStatus CudaDriver::CopyRows(uintptr_t to, uintptr_t from, uint64_t bytes, 
   return Submitted("cuMemcpy2DAsync", api_.copy_rows(&copy, stream_));
 }
 
-DriverStatus CudaDriver::RecordOn(cuda::Stream stream, std::unique_ptr<DriverEvent>* event) {
-  cuda::Event made = nullptr;
-  cuda::Result result = api_.event_create(&made, cuda::kEventDisableTiming);
-  if (result != cuda::kSuccess) return Failed("cuEventCreate", result);
-  auto owned = std::make_unique<CudaEvent>(context_, made);
-  result = api_.event_record(made, stream);
-  if (result != cuda::kSuccess) return Failed("cuEventRecord", result);
-  *event = std::move(owned);
-  return {};
+DriverStatus CudaDriver::CopyPlanes(uintptr_t to, uintptr_t from, const Planes& planes) {
+  const uint64_t height = planes.plane_pitch / planes.pitch;
+  if (planes.plane_pitch % planes.pitch != 0 || height > kMaxPitch) {
+    return Driver::CopyPlanes(to, from, planes);
+  }
+  const CudaContext::Scope scope(*context_);
+  cuda::Copy3d copy;
+  copy.from.device = from;
+  copy.to.device = to;
+  copy.from.pitch = copy.to.pitch = planes.pitch;
+  copy.from.height = copy.to.height = height;
+  copy.bytes = planes.bytes;
+  copy.rows = static_cast<size_t>(planes.rows);
+  copy.planes = static_cast<size_t>(planes.planes);
+  return Submitted("cuMemcpy3DAsync", api_.copy_planes(&copy, stream_));
 }
 
 DriverStatus CudaDriver::Record(vattn_stream stream, std::unique_ptr<DriverEvent>* event) {
@@ -346,28 +304,27 @@ DriverStatus CudaDriver::Record(vattn_stream stream, std::unique_ptr<DriverEvent
   if (stream.device_type != VATTN_DEVICE_CUDA || stream.device_index != context_->device_index()) {
     return {VATTN_INVALID_ARGUMENT, "record: not a stream of this CUDA device", 0};
   }
-  const CudaContext::Scope scope(*context_);
-  return RecordOn(StreamOf(stream), event);
+  std::unique_ptr<CudaEvent> recorded;
+  DriverStatus status = CudaEvent::Record(context_, cuda::StreamOf(stream), &recorded);
+  *event = std::move(recorded);
+  return status;
 }
 
 DriverStatus CudaDriver::MakeStreamWait(vattn_stream stream) {
   if (stream.device_type != VATTN_DEVICE_CUDA) return {};
-  const CudaContext::Scope scope(*context_);
-  std::unique_ptr<DriverEvent> event;
-  if (DriverStatus status = RecordOn(stream_, &event); !status.ok()) return status;
-  return Check(
-      "cuStreamWaitEvent",
-      api_.stream_wait_event(StreamOf(stream), static_cast<CudaEvent*>(event.get())->event(), 0));
+  std::unique_ptr<CudaEvent> event;
+  DriverStatus status = CudaEvent::Record(context_, stream_, &event);
+  return status.ok() ? event->MakeStreamWait(stream) : status;
 }
 
 DriverStatus CudaDriver::WaitFor(DriverEvent* event) {
-  const auto* own = dynamic_cast<CudaEvent*>(event);
-  if (own == nullptr) {
-    while (!event->Done()) std::this_thread::sleep_for(std::chrono::microseconds(50));
-    return {};
-  }
-  const CudaContext::Scope scope(*context_);
-  return Check("cuStreamWaitEvent", api_.stream_wait_event(stream_, own->event(), 0));
+  const DriverStatus waits =
+      event->MakeStreamWait({VATTN_DEVICE_CUDA, context_->device_index(),
+                             static_cast<uint64_t>(reinterpret_cast<uintptr_t>(stream_))});
+  if (waits.status != VATTN_UNSUPPORTED) return waits;
+  // A stream of the host.
+  while (!event->Done()) std::this_thread::sleep_for(std::chrono::microseconds(50));
+  return {};
 }
 
 }  // namespace vattention

@@ -15,51 +15,10 @@
 #include <unordered_map>
 #include <vector>
 
-#include "memory/cuda_api.h"
+#include "memory/cuda_context.h"
 #include "memory/driver.h"
 
 namespace vattention {
-
-// A device's primary context, which the CUDA runtime and every library share. Kept as long as
-// anything refers to it; events outlive their driver.
-class CudaContext {
- public:
-  // nullptr and words in *why when the device cannot be used.
-  static std::shared_ptr<CudaContext> Make(int device_index, std::string* why);
-  ~CudaContext();
-  CudaContext(const CudaContext&) = delete;
-  CudaContext& operator=(const CudaContext&) = delete;
-
-  const cuda::Api& api() const { return *api_; }
-  int device_index() const { return index_; }
-  int Attribute(int attribute) const;
-
-  // Makes the context the calling thread's for as long as it lives.
-  class Scope {
-   public:
-    explicit Scope(const CudaContext& context) : context_(context) {
-      context_.api().context_push(context_.context_);
-    }
-    ~Scope() {
-      cuda::Context popped;
-      context_.api().context_pop(&popped);
-    }
-    Scope(const Scope&) = delete;
-    Scope& operator=(const Scope&) = delete;
-
-   private:
-    const CudaContext& context_;
-  };
-
- private:
-  CudaContext(const cuda::Api* api, int index, cuda::DeviceIndex device)
-      : api_(api), index_(index), device_(device) {}
-
-  const cuda::Api* const api_;
-  const int index_;
-  const cuda::DeviceIndex device_;
-  cuda::Context context_ = nullptr;
-};
 
 class CudaDriver final : public Driver {
  public:
@@ -90,15 +49,19 @@ class CudaDriver final : public Driver {
   DriverStatus ZeroRows(uintptr_t address, uint64_t bytes, uint64_t pitch, int64_t rows) override;
   DriverStatus CopyRows(uintptr_t to, uintptr_t from, uint64_t bytes, uint64_t pitch,
                         int64_t rows) override;
+  DriverStatus CopyPlanes(uintptr_t to, uintptr_t from, const Planes& planes) override;
   DriverStatus Record(vattn_stream stream, std::unique_ptr<DriverEvent>* event) override;
   DriverStatus MakeStreamWait(vattn_stream stream) override;
   DriverStatus WaitFor(DriverEvent* event) override;
 
  private:
+  struct Mapping {
+    PagePiece page;
+    bool read_only;
+  };
+
   explicit CudaDriver(std::shared_ptr<CudaContext> context);
-  DriverStatus RecordOn(cuda::Stream stream, std::unique_ptr<DriverEvent>* event);
-  // Of the mappings that begin in [address, address + bytes).
-  DriverStatus UnmapAll(uintptr_t address, uint64_t bytes);
+  DriverStatus MapPages(uintptr_t address, std::span<const PagePiece> pages, bool read_only);
   // Counts work that was given to the stream.
   DriverStatus Submitted(const char* call, cuda::Result result);
   // Waits for what Zero and Copy were asked to do so far: unmapping does not.
@@ -112,7 +75,7 @@ class CudaDriver final : public Driver {
   std::atomic<uint64_t> submitted_ = 0;  // pieces of work on the stream
   std::atomic<uint64_t> settled_ = 0;    // as many of them are known to be done
   std::mutex mutex_;
-  std::map<uintptr_t, uint64_t> mapped_;              // guarded by mutex_: address -> bytes
+  std::map<uintptr_t, Mapping> mapped_;               // guarded by mutex_: by address
   std::unordered_map<PageHandle, uint64_t> created_;  // guarded by mutex_: bytes
   std::map<uintptr_t, uint64_t> reserved_;            // guarded by mutex_: address -> bytes
 };

@@ -53,12 +53,24 @@ struct PagePiece {
   uint64_t bytes;  // its size class
 };
 
+// Pieces of memory at equal distances in two dimensions: `planes` times `rows` pieces.
+struct Planes {
+  uint64_t bytes;        // of a piece
+  uint64_t pitch;        // from a piece of a plane to the next
+  int64_t rows;          // pieces in a plane
+  uint64_t plane_pitch;  // from a plane to the next
+  int64_t planes;
+};
+
 // A point in the order of a stream. Owned by the driver that made it.
 class DriverEvent {
  public:
   virtual ~DriverEvent() = default;
   // True once everything submitted to the stream before Record has completed. Never blocks.
   virtual bool Done() = 0;
+  // Makes `stream` do what it is given from now on after this point. VATTN_UNSUPPORTED where a
+  // stream cannot wait: of the CPU, or for one.
+  virtual DriverStatus MakeStreamWait(vattn_stream) { return {VATTN_UNSUPPORTED, "", 0}; }
 };
 
 class Driver {
@@ -92,7 +104,8 @@ class Driver {
   // make one run, else the range ends up unmapped. The same page may be mapped at any number of
   // addresses.
   virtual DriverStatus Map(uintptr_t address, std::span<const PagePiece> pages, bool read_only) = 0;
-  // Unmaps whole pages that were mapped before; the range stays reserved.
+  // Unmaps whole pages that were mapped before; the range stays reserved. After a failure all of
+  // them are mapped as before, but for what the device then refuses to map again.
   virtual DriverStatus Unmap(uintptr_t address, uint64_t bytes) = 0;
 
   // On the cache's own stream; on the host done when the call returns. Mapped memory only.
@@ -112,6 +125,15 @@ class Driver {
     DriverStatus status;
     for (int64_t i = 0; i < rows && status.ok(); ++i, to += pitch, from += pitch) {
       status = Copy(to, from, bytes);
+    }
+    return status;
+  }
+  virtual DriverStatus CopyPlanes(uintptr_t to, uintptr_t from, const Planes& planes) {
+    DriverStatus status;
+    for (int64_t i = 0; i < planes.planes && status.ok(); ++i) {
+      status = CopyRows(to, from, planes.bytes, planes.pitch, planes.rows);
+      to += planes.plane_pitch;
+      from += planes.plane_pitch;
     }
     return status;
   }

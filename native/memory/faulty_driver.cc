@@ -121,6 +121,23 @@ DriverStatus FaultyDriver::Copy(uintptr_t to, uintptr_t from, uint64_t bytes) {
   return inner_->Copy(to, from, bytes);
 }
 
+DriverStatus FaultyDriver::ZeroRows(uintptr_t address, uint64_t bytes, uint64_t pitch,
+                                    int64_t rows) {
+  if (DriverStatus status = Enter(VATTN_CALL_ZERO); !status.ok()) return status;
+  return inner_->ZeroRows(address, bytes, pitch, rows);
+}
+
+DriverStatus FaultyDriver::CopyRows(uintptr_t to, uintptr_t from, uint64_t bytes, uint64_t pitch,
+                                    int64_t rows) {
+  if (DriverStatus status = Enter(VATTN_CALL_COPY); !status.ok()) return status;
+  return inner_->CopyRows(to, from, bytes, pitch, rows);
+}
+
+DriverStatus FaultyDriver::CopyPlanes(uintptr_t to, uintptr_t from, const Planes& planes) {
+  if (DriverStatus status = Enter(VATTN_CALL_COPY); !status.ok()) return status;
+  return inner_->CopyPlanes(to, from, planes);
+}
+
 DriverStatus FaultyDriver::Record(vattn_stream stream, std::unique_ptr<DriverEvent>* event) {
   if (DriverStatus status = Enter(VATTN_CALL_EVENT); !status.ok()) return status;
   return inner_->Record(stream, event);

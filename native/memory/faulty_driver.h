@@ -38,6 +38,11 @@ class FaultyDriver final : public Driver {
   DriverStatus Unmap(uintptr_t address, uint64_t bytes) override;
   DriverStatus Zero(uintptr_t address, uint64_t bytes) override;
   DriverStatus Copy(uintptr_t to, uintptr_t from, uint64_t bytes) override;
+  // One call each, as they are for a driver that has strided calls.
+  DriverStatus ZeroRows(uintptr_t address, uint64_t bytes, uint64_t pitch, int64_t rows) override;
+  DriverStatus CopyRows(uintptr_t to, uintptr_t from, uint64_t bytes, uint64_t pitch,
+                        int64_t rows) override;
+  DriverStatus CopyPlanes(uintptr_t to, uintptr_t from, const Planes& planes) override;
   DriverStatus Record(vattn_stream stream, std::unique_ptr<DriverEvent>* event) override;
   DriverStatus MakeStreamWait(vattn_stream stream) override;
   DriverStatus WaitFor(DriverEvent* event) override;

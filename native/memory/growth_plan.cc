@@ -3,11 +3,10 @@
 #include <algorithm>
 
 #include "memory/reclaim.h"
+#include "memory/round_up.h"
 
 namespace vattention::memory {
 namespace {
-
-uint64_t RoundUp(uint64_t value, uint64_t unit) { return (value + unit - 1) / unit * unit; }
 
 // Plans one tensor of one slot.
 class TensorPlanner {

@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "memory/invariant.h"
+#include "memory/round_up.h"
 #include "memory/timeline.h"
 
 namespace vattention {
@@ -106,7 +107,7 @@ DriverStatus HostDriver::Reserve(uint64_t bytes, uintptr_t* address) {
   void* got = mmap(nullptr, padded, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (got == MAP_FAILED) return Failed("mmap", errno);
   const auto start = reinterpret_cast<uintptr_t>(got);
-  const uintptr_t aligned = (start + alignment - 1) / alignment * alignment;
+  const uintptr_t aligned = RoundUp(start, alignment);
   if (aligned > start) munmap(got, aligned - start);
   const uintptr_t end = start + padded;
   if (end > aligned + bytes) munmap(Pointer(aligned + bytes), end - (aligned + bytes));

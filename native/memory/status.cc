@@ -36,6 +36,11 @@ Status Status::Make(vattn_status code, std::initializer_list<MessagePart> parts)
 }
 
 Status Status::OfDriver(const DriverStatus& driver, const std::string& doing) {
+  if (driver.status == VATTN_BUSY) {
+    return Error(VATTN_BUSY, doing,
+                 " is not possible while a stream of the device is captured into a graph; end the "
+                 "capture first.");
+  }
   Status status =
       Error(driver.status, doing, " failed: ", driver.call, " returned code ", driver.code);
   if (driver.code > 0 && driver.code < 4096) {

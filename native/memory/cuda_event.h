@@ -1,0 +1,35 @@
+// A point in the order of a CUDA stream.
+#ifndef VATTENTION_NATIVE_MEMORY_CUDA_EVENT_H_
+#define VATTENTION_NATIVE_MEMORY_CUDA_EVENT_H_
+
+#include <memory>
+
+#include "memory/cuda_context.h"
+#include "memory/driver.h"
+
+namespace vattention {
+
+class CudaEvent final : public DriverEvent {
+ public:
+  // The point that `stream`, of the context's device, is at. VATTN_BUSY when the stream is being
+  // captured: its work then has no point in time.
+  static DriverStatus Record(const std::shared_ptr<CudaContext>& context, cuda::Stream stream,
+                             std::unique_ptr<CudaEvent>* event);
+  ~CudaEvent() override;
+  CudaEvent(const CudaEvent&) = delete;
+  CudaEvent& operator=(const CudaEvent&) = delete;
+
+  bool Done() override;
+  DriverStatus MakeStreamWait(vattn_stream stream) override;
+
+ private:
+  CudaEvent(std::shared_ptr<CudaContext> context, cuda::Event event)
+      : context_(std::move(context)), event_(event) {}
+
+  const std::shared_ptr<CudaContext> context_;
+  const cuda::Event event_;
+};
+
+}  // namespace vattention
+
+#endif  // VATTENTION_NATIVE_MEMORY_CUDA_EVENT_H_
