@@ -2,8 +2,8 @@
 // conversion and the boundary that no exception crosses.
 #include <memory>
 
+#include "memory/devices.h"
 #include "memory/faulty_driver.h"
-#include "memory/host_driver.h"
 #include "memory/status.h"
 #include "paged/paged_cache.h"
 #include "vattention/paged_cache.h"
@@ -11,33 +11,26 @@
 namespace {
 
 using vattention::Driver;
-using vattention::DriverStatus;
+using vattention::DriverLimits;
 using vattention::FaultyDriver;
 using vattention::FencePtr;
 using vattention::Guard;
-using vattention::HostDriver;
 using vattention::ReadSized;
 using vattention::Status;
 using vattention::WriteSized;
+using vattention::paged::InPages;
 using vattention::paged::PagedCache;
 using vattention::paged::PoolGeometry;
 
 PagedCache* Of(vattn_cache* cache) { return reinterpret_cast<PagedCache*>(cache); }
 
 Status MakeDriver(const vattn_paged_options& options, std::unique_ptr<Driver>* driver) {
-  if (options.device_type != VATTN_DEVICE_CPU) {
-    return Status::Error(VATTN_UNSUPPORTED,
-                         "This build makes paged caches on the CPU only; expected device_type 1, "
-                         "received ",
-                         options.device_type, ".");
-  }
-  DriverStatus status;
-  *driver = HostDriver::Make(options.cgroup_root, &status);
-  if (!status.ok()) return Status::OfDriver(status, "making the host driver");
-  if (options.faults != nullptr) {
+  Status status = vattention::MakeDriver(options.device_type, options.device_index,
+                                         options.cgroup_root, driver);
+  if (status.ok() && options.faults != nullptr) {
     *driver = std::make_unique<FaultyDriver>(std::move(*driver), ReadSized(options.faults));
   }
-  return {};
+  return status;
 }
 
 Status CheckOptions(const vattn_paged_options& options, PoolGeometry* geometry) {
@@ -179,8 +172,13 @@ vattn_status vattn_paged_geometry_of(const vattn_paged_options* options,
                                      vattn_paged_geometry* geometry, vattn_error* error) {
   return Guard(error, [&] {
     PoolGeometry sizes;
-    if (Status status = CheckOptions(ReadSized(options), &sizes); !status.ok()) return status;
-    const uint64_t page = HostDriver::DefaultPageClasses().front();
+    const vattn_paged_options wanted = ReadSized(options);
+    if (Status status = CheckOptions(wanted, &sizes); !status.ok()) return status;
+    DriverLimits limits;
+    if (Status status = vattention::LimitsWithoutDevice(wanted.device_type, &limits);
+        !status.ok()) {
+      return status;
+    }
     const vattn_paged_geometry result = {
         .size = sizeof(result),
         .blocks = sizes.blocks,
@@ -189,7 +187,7 @@ vattn_status vattn_paged_geometry_of(const vattn_paged_options* options,
         .bytes_per_token = sizes.bytes_per_token,
         .block_bytes = sizes.block_bytes,
         .pool_bytes = sizes.pool_bytes,
-        .reserved_bytes = (sizes.tensor_bytes + page - 1) / page * page,
+        .reserved_bytes = InPages(sizes.tensor_bytes, limits),
         .waste_bound_bytes = sizes.block_bytes,
     };
     WriteSized(result, geometry);

@@ -25,7 +25,7 @@ Status PagedCache::Stats(vattn_cache_stats* stats) {
   result.free_bytes = Bytes(counts.free);
   result.used_bytes = UsedTokens() * geometry_.bytes_per_token;
   result.shared_bytes = Bytes(counts.shared);
-  result.live_mappings = 1;
+  result.live_mappings = memory_.mappings();
   result.mapping_budget = driver_->limits().mapping_budget;
   result.pages_created = static_cast<uint64_t>(geometry_.blocks);
   result.evictions = static_cast<uint64_t>(pool_.evictions());

@@ -50,14 +50,10 @@ Status PagedCache::Step(std::span<const vattn_sequence> sequences, const uint32_
     // meanwhile, since what those streams run may need it; then the plan is made anew.
     if (Status status = streams_.RecordAll(&fence); !status.ok()) return status;
     if (fence == nullptr || waited) break;
-    if (!driver_->limits().synchronous) {
-      const DriverStatus status = fence->WaitBeforeOwnWork(driver_.get());
-      if (!status.ok()) return Status::OfDriver(status, "waiting for streams before a copy");
-      break;
-    }
     lock.unlock();
-    fence->WaitOnHost();
+    const DriverStatus status = fence->WaitBeforeOwnWork(driver_.get());
     lock.lock();
+    if (!status.ok()) return Status::OfDriver(status, "waiting for streams before a copy");
   }
 
   if (fence != nullptr) {  // so that the commit allocates nothing

@@ -117,11 +117,17 @@ uint64_t InPages(uint64_t bytes, const DriverLimits& limits) {
 }
 
 PoolMemory::~PoolMemory() {
-  if (base_ == 0) return;
-  // Nobody is left to tell about a failure. A second attempt helps against a passing one; the
-  // addresses go in any case, and what is left of the memory goes with the driver.
+  if (base_ != 0) Discard();
+}
+
+// Nobody can be told about a failure here. A second attempt helps against a passing one; the
+// addresses go in any case, and what is left of the memory goes with the driver.
+void PoolMemory::Discard() {
   if (!Close().ok()) static_cast<void>(Close());
   static_cast<void>(driver_->FreeReservation(base_, reserved_bytes_));
+  pages_.clear();
+  mapped_bytes_ = 0;
+  base_ = 0;
 }
 
 DriverStatus PoolMemory::Open(const vattn_paged_options& options, const PoolGeometry& geometry,
@@ -131,7 +137,10 @@ DriverStatus PoolMemory::Open(const vattn_paged_options& options, const PoolGeom
   const DriverLimits& limits = driver->limits();
   const uint64_t bytes = InPages(geometry.tensor_bytes, limits);
   DriverStatus status = driver->Reserve(bytes, &base_);
-  if (!status.ok()) return status;
+  if (!status.ok()) {
+    base_ = 0;
+    return status;
+  }
   reserved_bytes_ = bytes;
 
   // The largest pages first: fewest handles, and each at an address aligned to its size.
@@ -146,18 +155,17 @@ DriverStatus PoolMemory::Open(const vattn_paged_options& options, const PoolGeom
       missing -= most * *page;
     }
   }
-  if (status.ok()) status = driver->Map(base_, pages_, /*read_only=*/false);
   if (status.ok()) {
-    mapped_bytes_ = bytes;
+    status = driver->Map(base_, pages_, /*read_only=*/false);
+    if (status.ok()) mapped_bytes_ = bytes;
+  }
+  // Fresh blocks count as clean from here on.
+  if (status.ok() && !limits.zero_filled) status = driver->Zero(base_, bytes);
+  if (status.ok()) {
     Describe(options);
-    return status;
+  } else {
+    Discard();
   }
-  for (const PagePiece& page : pages_) {
-    static_cast<void>(driver->Release(page.handle, page.bytes));
-  }
-  pages_.clear();
-  static_cast<void>(driver->FreeReservation(base_, reserved_bytes_));
-  base_ = 0;
   return status;
 }
 
@@ -181,50 +189,67 @@ void PoolMemory::Describe(const vattn_paged_options& options) {
   const vattn_cache_shape& shape = options.shape;
   const int64_t tokens = geometry_.block_tokens;
   const int64_t heads = shape.kv_heads;
-  const int64_t x = kVectorBytes / geometry_.element_bytes;
-  const bool published = options.pool_layout == VATTN_POOL_PAGED_ATTENTION;
-  uintptr_t at = base_;
-  const auto add = [&](std::vector<vattn_tensor>* tensors, std::vector<int64_t> extents,
-                       Rows rows) {
-    vattn_tensor tensor = {};
-    tensor.data = reinterpret_cast<void*>(at);
-    tensor.dtype = shape.dtype;
-    tensor.device_type = options.device_type;
-    tensor.device_index = options.device_index;
-    tensor.rank = static_cast<int32_t>(extents.size()) + 1;
-    int64_t stride = 1;
-    for (size_t i = extents.size(); i > 0; --i) {
-      tensor.shape[i] = extents[i - 1];
-      tensor.stride[i] = stride;
-      stride *= extents[i - 1];
-    }
-    tensor.shape[0] = geometry_.blocks;
-    tensor.stride[0] = stride;
-    tensors->push_back(tensor);
-    const int64_t block_bytes = stride * geometry_.element_bytes;
-    parts_.push_back({at, block_bytes, rows});
-    at += RoundUp(static_cast<uint64_t>(block_bytes) * static_cast<uint64_t>(geometry_.blocks),
-                  kTensorAlignment);
-  };
-  for (int32_t layer = 0; layer < shape.layers; ++layer) {
-    if (published) {
-      add(&keys_, {heads, shape.head_dim / x, tokens, x},
-          {heads * shape.head_dim / x, kVectorBytes});
-      add(&values_, {heads, shape.value_head_dim, tokens},
-          {heads * shape.value_head_dim, geometry_.element_bytes});
-    } else {
-      add(&keys_, {tokens, heads, shape.head_dim}, {1, geometry_.key_row_bytes});
-      add(&values_, {tokens, heads, shape.value_head_dim}, {1, geometry_.value_row_bytes});
-    }
+  if (options.pool_layout == VATTN_POOL_PAGED_ATTENTION) {
+    const int64_t x = kVectorBytes / geometry_.element_bytes;
+    DescribePart(options, std::array{heads, shape.head_dim / x, tokens, x},
+                 {heads * shape.head_dim / x, kVectorBytes}, &keys_);
+    DescribePart(options, std::array{heads, int64_t{shape.value_head_dim}, tokens},
+                 {heads * shape.value_head_dim, geometry_.element_bytes}, &values_);
+  } else {
+    DescribePart(options, std::array{tokens, heads, int64_t{shape.head_dim}},
+                 {1, geometry_.key_row_bytes}, &keys_);
+    DescribePart(options, std::array{tokens, heads, int64_t{shape.value_head_dim}},
+                 {1, geometry_.value_row_bytes}, &values_);
   }
+  blocks_ = rows_ = parts_;
+  const Part& keys = parts_[0];
+  const Part& values = parts_[1];
+  if (keys.block_bytes != values.block_bytes) return;
+  Part both = keys;
+  both.tensors += values.tensors;
+  blocks_ = {both};
+  if (keys.rows.bytes == values.rows.bytes) rows_ = {both};
+}
+
+// `extents`: of a block in one tensor.
+void PoolMemory::DescribePart(const vattn_paged_options& options, std::span<const int64_t> extents,
+                              const Rows& rows, std::vector<vattn_tensor>* tensors) {
+  vattn_tensor tensor = {};
+  tensor.dtype = options.shape.dtype;
+  tensor.device_type = options.device_type;
+  tensor.device_index = options.device_index;
+  tensor.rank = static_cast<int32_t>(extents.size()) + 1;
+  int64_t stride = 1;
+  for (size_t i = extents.size(); i > 0; --i) {
+    tensor.shape[i] = extents[i - 1];
+    tensor.stride[i] = stride;
+    stride *= extents[i - 1];
+  }
+  tensor.shape[0] = geometry_.blocks;
+  tensor.stride[0] = stride;
+  Part part = {.base = base_,
+               .tensors = options.shape.layers,
+               .pitch = 0,
+               .block_bytes = stride * geometry_.element_bytes,
+               .rows = rows};
+  part.pitch =
+      RoundUp(static_cast<uint64_t>(part.block_bytes * geometry_.blocks), kTensorAlignment);
+  for (const Part& before : parts_) {
+    part.base += static_cast<uintptr_t>(before.tensors) * before.pitch;
+  }
+  for (int64_t i = 0; i < part.tensors; ++i) {
+    tensor.data = reinterpret_cast<void*>(part.base + static_cast<uintptr_t>(i) * part.pitch);
+    tensors->push_back(tensor);
+  }
+  parts_.push_back(part);
 }
 
 DriverStatus PoolMemory::Zero(BlockId first, int32_t count) {
-  for (const Part& part : parts_) {
+  for (const Part& part : blocks_) {
     ++driver_calls_;
     const DriverStatus status =
-        driver_->Zero(part.base + static_cast<uintptr_t>(first * part.block_bytes),
-                      static_cast<uint64_t>(count * part.block_bytes));
+        driver_->ZeroRows(BlockOf(part, first), static_cast<uint64_t>(count * part.block_bytes),
+                          part.pitch, part.tensors);
     if (!status.ok()) return status;
   }
   return {};
@@ -232,27 +257,40 @@ DriverStatus PoolMemory::Zero(BlockId first, int32_t count) {
 
 DriverStatus PoolMemory::ZeroTail(BlockId block, int32_t row) {
   const int64_t tokens = geometry_.block_tokens;
-  for (const Part& part : parts_) {
-    const uintptr_t start = part.base + static_cast<uintptr_t>(block * part.block_bytes);
-    ++driver_calls_;
-    const DriverStatus status =
-        driver_->ZeroRows(start + static_cast<uintptr_t>(row * part.rows.bytes),
-                          static_cast<uint64_t>((tokens - row) * part.rows.bytes),
-                          static_cast<uint64_t>(tokens * part.rows.bytes), part.rows.pieces);
-    if (!status.ok()) return status;
+  for (const Part& part : rows_) {
+    const uintptr_t start = BlockOf(part, block) + static_cast<uintptr_t>(row * part.rows.bytes);
+    const auto bytes = static_cast<uint64_t>((tokens - row) * part.rows.bytes);
+    const auto zero = [&](uintptr_t at, uint64_t pitch, int64_t count) {
+      ++driver_calls_;
+      return driver_->ZeroRows(at, bytes, pitch, count);
+    };
+    if (part.rows.pieces == 1) {
+      if (DriverStatus status = zero(start, part.pitch, part.tensors); !status.ok()) return status;
+      continue;
+    }
+    // Tensor by tensor: no driver zeroes in three dimensions, and it is the rare case of a block
+    // whose last user takes it over.
+    const auto pitch = static_cast<uint64_t>(tokens * part.rows.bytes);
+    for (int64_t i = 0; i < part.tensors; ++i) {
+      const uintptr_t at = start + static_cast<uintptr_t>(i) * part.pitch;
+      if (DriverStatus status = zero(at, pitch, part.rows.pieces); !status.ok()) return status;
+    }
   }
   return {};
 }
 
 DriverStatus PoolMemory::Copy(BlockId to, BlockId from, int32_t rows) {
   const int64_t tokens = geometry_.block_tokens;
-  for (const Part& part : parts_) {
+  for (const Part& part : rows_) {
+    const auto bytes = static_cast<uint64_t>(rows * part.rows.bytes);
+    const auto pitch = static_cast<uint64_t>(tokens * part.rows.bytes);
     ++driver_calls_;
     const DriverStatus status =
-        driver_->CopyRows(part.base + static_cast<uintptr_t>(to * part.block_bytes),
-                          part.base + static_cast<uintptr_t>(from * part.block_bytes),
-                          static_cast<uint64_t>(rows * part.rows.bytes),
-                          static_cast<uint64_t>(tokens * part.rows.bytes), part.rows.pieces);
+        part.rows.pieces == 1
+            ? driver_->CopyRows(BlockOf(part, to), BlockOf(part, from), bytes, part.pitch,
+                                part.tensors)
+            : driver_->CopyPlanes(BlockOf(part, to), BlockOf(part, from),
+                                  {bytes, pitch, part.rows.pieces, part.pitch, part.tensors});
     if (!status.ok()) return status;
   }
   return {};

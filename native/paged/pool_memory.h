@@ -5,8 +5,11 @@
 //   paged-attention   K: [block, kvHead, dim/x, token, x], x = 16 bytes of elements
 //                     V: [block, kvHead, dim, token]
 //
-//   | K of layer 0: block 0 | block 1 | ... | V of layer 0: block 0 | ... | K of layer 1 ... |
+//   | K of layer 0: block 0 | block 1 | ... | K of layer 1: block 0 | ... | V of layer 0 | ... |
 //   ^ tensors start on 256 bytes
+//
+// Tensors of one size follow each other, so that a block of all layers is zeroed or copied in one
+// strided call of the driver, or in two where keys and values differ.
 #ifndef VATTENTION_NATIVE_PAGED_POOL_MEMORY_H_
 #define VATTENTION_NATIVE_PAGED_POOL_MEMORY_H_
 
@@ -61,8 +64,11 @@ class PoolMemory {
   std::span<const vattn_tensor> keys() const { return keys_; }
   std::span<const vattn_tensor> values() const { return values_; }
   uint64_t reserved_bytes() const { return reserved_bytes_; }
+  // Of the pool: one where the driver merges pages that lie side by side.
+  uint64_t mappings() const { return driver_->limits().run_mapping ? 1 : pages_.size(); }
 
-  // Zeroes blocks [first, first + count), every tensor.
+  // On the driver's own stream, like everything that follows: zeroes blocks [first, first + count)
+  // of every tensor.
   DriverStatus Zero(BlockId first, int32_t count);
   // Zeroes the rows from `row` on of one block.
   DriverStatus ZeroTail(BlockId block, int32_t row);
@@ -77,13 +83,23 @@ class PoolMemory {
     int64_t pieces;
     int64_t bytes;  // of one token in one piece
   };
+  // Tensors of one size, one after the other: keys of all layers, values of all layers, or both.
   struct Part {
     uintptr_t base;
+    int64_t tensors;
+    uint64_t pitch;  // from a tensor to the next
     int64_t block_bytes;
     Rows rows;
   };
 
+  // Gives back what can be: the books are empty afterwards, whatever failed.
+  void Discard();
   void Describe(const vattn_paged_options& options);
+  void DescribePart(const vattn_paged_options& options, std::span<const int64_t> extents,
+                    const Rows& rows, std::vector<vattn_tensor>* tensors);
+  static uintptr_t BlockOf(const Part& part, BlockId block) {
+    return part.base + static_cast<uintptr_t>(block * part.block_bytes);
+  }
 
   Driver* driver_ = nullptr;
   PoolGeometry geometry_;
@@ -92,7 +108,9 @@ class PoolMemory {
   uint64_t mapped_bytes_ = 0;
   uint64_t driver_calls_ = 0;
   std::vector<PagePiece> pages_;
-  std::vector<Part> parts_;  // [2 x layers]
+  std::vector<Part> parts_;   // keys and values
+  std::vector<Part> blocks_;  // the same as one, where their blocks are of one size
+  std::vector<Part> rows_;    // and where also their rows lie alike
   std::vector<vattn_tensor> keys_;
   std::vector<vattn_tensor> values_;
 };

@@ -153,7 +153,7 @@ TEST(RecycledBlocksAreZeroed) {
     const float nan = std::numeric_limits<float>::quiet_NaN();
     for (int32_t block = 0; block < 4; ++block) {
       for (int32_t row = 0; row < 8; ++row) {
-        for (float* element : cache.Row(block, row)) *element = nan;
+        cache.FillRow(cache.Row(block, row), nan);
       }
     }
     cache.Free(a);
@@ -171,7 +171,7 @@ TEST(AdjacentBlocksAreZeroedTogether) {
   cache.Free(cache.Grown(96));
   cache.Free(cache.Grown(96));  // the rest of the pool
   const vattn_sequence sequence = cache.Grown(96);
-  CHECK_EQ(cache.step.driver_calls, 2 * cache.shape.layers);
+  CHECK_EQ(cache.step.driver_calls, 2);  // keys of all layers, values of all layers
   CHECK_EQ(cache.Table(sequence).size(), 12u);
 }
 
@@ -261,7 +261,12 @@ TEST(OptionsAreChecked) {
   CHECK_EQ(status([](auto* o) { o->pool_layout = 2; }), VATTN_INVALID_ARGUMENT);
   CHECK_EQ(status([](auto* o) { o->limit_bytes = 767; }), VATTN_INVALID_ARGUMENT);
   CHECK_EQ(status([](auto* o) { o->hash_bits = 65; }), VATTN_INVALID_ARGUMENT);
-  CHECK_EQ(status([](auto* o) { o->device_type = VATTN_DEVICE_CUDA; }), VATTN_UNSUPPORTED);
+  CHECK_EQ(status([](auto* o) { o->device_type = 7; }), VATTN_UNSUPPORTED);
+  CHECK_EQ(status([](auto* o) {
+             o->device_type = VATTN_DEVICE_CUDA;
+             o->device_index = 1000;
+           }),
+           VATTN_UNSUPPORTED);
   CHECK_EQ(status([](auto* o) {
              o->pool_layout = VATTN_POOL_PAGED_ATTENTION;
              o->shape.head_dim = 6;

@@ -38,11 +38,11 @@ TEST(FreedBlocksWaitForAttachedStreams) {
   CHECK_EQ(cache.step.outcome, VATTN_STEP_OUT_OF_MEMORY);
   CHECK_EQ(cache.step.needed_bytes, 3 * shape.block_bytes());
   CHECK_EQ(cache.step.pending_bytes, 3 * shape.block_bytes());
-  CHECK_EQ(PagedFixture::ReadRow(row), 5.0f);
+  CHECK_EQ(cache.ReadRow(row), 5.0f);
   cache.Check();
   timeline.Complete();
   cache.Step(b, 32);
-  CHECK_EQ(PagedFixture::ReadRow(row), 0.0f);
+  CHECK_EQ(cache.ReadRow(row), 0.0f);
   CHECK_EQ(cache.Stats().condemned_bytes, 0u);
   cache.Check();
 }
@@ -189,7 +189,7 @@ TEST(AStreamIsDetachedIdleAndAsOftenAsItWasAttached) {
 
 TEST(AStreamOfAnotherDeviceIsRefused) {
   PagedFixture cache;
-  const vattn_stream cuda = {VATTN_DEVICE_CUDA, 0, 0};
+  const vattn_stream cuda = {VATTN_DEVICE_CUDA, 1000, 0};
   vattn_fence* fence = nullptr;
   CHECK_EQ(cache.api()->attach_stream(cache.cache(), cuda, &cache.error), VATTN_INVALID_ARGUMENT);
   CHECK_EQ(cache.api()->record_fence(cache.cache(), cuda, &fence, &cache.error),

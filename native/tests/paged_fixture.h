@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "tests/check.h"
+#include "tests/pool_window.h"
 #include "vattention/paged_cache.h"
 
 namespace vattention::testing {
@@ -46,7 +47,7 @@ struct PagedShape {
                      .dtype = VATTN_FLOAT32,
                      .max_sequences = max_sequences,
                      .max_length = max_length};
-    options.device_type = VATTN_DEVICE_CPU;
+    options.device_type = TestDeviceType();
     options.limit_bytes = block_bytes() * static_cast<uint64_t>(blocks);
     options.block_tokens = block_tokens;
     options.pool_layout = pool_layout;
@@ -71,6 +72,7 @@ class PagedFixture {
     out.size = sizeof(out);
     Must(api()->view(cache(), &out, &error), "view");
     view = out;
+    window_.Open(view);
   }
   ~PagedFixture() {
     if (ref.cache != nullptr) api()->release(cache());
@@ -109,8 +111,10 @@ class PagedFixture {
                        const std::vector<uint32_t>& lengths) {
     step = {};
     step.size = sizeof(step);
-    return api()->step(cache(), sequences.data(), lengths.data(),
-                       static_cast<int32_t>(sequences.size()), &step, &error);
+    const vattn_status status = api()->step(cache(), sequences.data(), lengths.data(),
+                                            static_cast<int32_t>(sequences.size()), &step, &error);
+    window_.Forget();
+    return status;
   }
   void Step(vattn_sequence sequence, uint32_t length) {
     Must(TryStep({sequence}, {length}), "step");
@@ -160,23 +164,30 @@ class PagedFixture {
     }
     return row;
   }
-  // Writes `value` (and what makes each element of the row different) into the row of a token.
-  void WriteToken(vattn_sequence sequence, uint32_t token, float value) {
-    float element = value;
-    for (float* address : RowOf(sequence, token)) *address = element++;
+  // Writes `value` (and what makes each element of the row different) into a row.
+  void WriteRow(const std::vector<float*>& row, float value) {
+    std::vector<float> values(row.size());
+    for (float& element : values) element = value++;
+    window_.Store(row, values);
   }
-  // What WriteToken wrote, 0 for a zeroed row; fails for anything else.
+  void FillRow(const std::vector<float*>& row, float value) {
+    window_.Store(row, std::vector<float>(row.size(), value));
+  }
+  // What WriteRow wrote, 0 for a zeroed row; fails for anything else.
+  float ReadRow(const std::vector<float*>& row) {
+    const std::vector<float> values = window_.Load(row);
+    float element = values[0];
+    for (const float value : values) {
+      if (value != element) throw CheckFailure{"a row of mixed contents"};
+      if (values[0] != 0) ++element;
+    }
+    return values[0];
+  }
+  void WriteToken(vattn_sequence sequence, uint32_t token, float value) {
+    WriteRow(RowOf(sequence, token), value);
+  }
   float ReadToken(vattn_sequence sequence, uint32_t token) {
     return ReadRow(RowOf(sequence, token));
-  }
-  static float ReadRow(const std::vector<float*>& row) {
-    const float value = *row[0];
-    float element = value;
-    for (const float* address : row) {
-      if (*address != element) throw CheckFailure{"a row of mixed contents"};
-      if (value != 0) ++element;
-    }
-    return value;
   }
 
   PagedShape shape;
@@ -223,6 +234,8 @@ class PagedFixture {
       }
     }
   }
+
+  PoolWindow window_;
 };
 
 // A stream of the CPU whose work the test begins and ends.

@@ -286,15 +286,15 @@ class Fuzzer {
     const bool write = !random_.OneIn(8);
     for (auto token = static_cast<uint32_t>(shadow.tokens.size()); token < length; ++token) {
       const auto row = RowAt(table, token);
-      const float found = PagedFixture::ReadRow(row);
+      const float found = cache_.ReadRow(row);
       const float own = token < shadow.rows.size() ? shadow.rows[token] : 0;
       CHECK(found == 0 || found == own);
       if (token >= shadow.rows.size()) shadow.rows.push_back(0);
       shadow.rows[token] = found;
       if (!write) continue;
       shadow.tokens.push_back(random_.Below(2));
-      float value = shadow.rows[token] = RowValue(shadow.salt, shadow.tokens, token + 1);
-      for (float* element : row) *element = value++;
+      shadow.rows[token] = RowValue(shadow.salt, shadow.tokens, token + 1);
+      cache_.WriteRow(row, shadow.rows[token]);
     }
   }
 
@@ -458,7 +458,7 @@ class Fuzzer {
         }
         if (block >= 0) blocks.insert(block);
         if (token < shadow.first_kept) continue;
-        const float found = PagedFixture::ReadRow(RowAt(table, token));
+        const float found = cache_.ReadRow(RowAt(table, token));
         if (found == shadow.rows[token]) continue;
         Note("sequence ", sequence, ", token ", token, " of ", shadow.backed, ", block ", block,
              ": found ", found, ", expected ", shadow.rows[token]);
@@ -466,7 +466,7 @@ class Fuzzer {
       }
     }
     for (const Ghost& ghost : ghosts_) {
-      for (const auto& [row, value] : ghost.rows) CHECK_EQ(PagedFixture::ReadRow(row), value);
+      for (const auto& [row, value] : ghost.rows) CHECK_EQ(cache_.ReadRow(row), value);
     }
     const vattn_cache_stats stats = cache_.Stats();
     CHECK_EQ(stats.live_sequences, live_.size());
@@ -502,8 +502,9 @@ uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
 
 TEST(Fuzz) {
   const uint64_t first = FromEnvironment("VATTENTION_FUZZ_SEED", 1);
-  const uint64_t total =
-      FromEnvironment("VATTENTION_FUZZ_OPERATIONS", VATTN_SLOW_BUILD ? 12'000 : 120'000);
+  // Looking into a GPU's memory takes a while, too.
+  const uint64_t total = FromEnvironment("VATTENTION_FUZZ_OPERATIONS",
+                                         VATTN_SLOW_BUILD || OnCuda() ? 12'000 : 120'000);
   constexpr int kPerCache = 1000;
   Fuzzer::Seen seen;
   for (uint64_t i = 0; i * kPerCache < total; ++i) {

@@ -116,7 +116,7 @@ typedef struct vattn_cache_stats {
   uint64_t free_bytes;      /* created, unused */
   uint64_t used_bytes;      /* tokens of live sequences x bytes per token, shared ones once */
   uint64_t shared_bytes;    /* mapped bytes counted once that more than one live sequence maps */
-  uint64_t live_mappings;   /* mappings charged to the budget (paged: 1) */
+  uint64_t live_mappings;   /* mappings charged to the budget (paged: the pool's) */
   uint64_t mapping_budget;
   uint64_t steps; /* calls of step that ended ok */
   uint64_t steps_out_of_memory;

@@ -24,7 +24,7 @@ extern "C" {
 typedef struct vattn_paged_options {
   uint32_t size;
   vattn_cache_shape shape;
-  int32_t device_type; /* VATTN_DEVICE_CPU: the host driver */
+  int32_t device_type; /* VATTN_DEVICE_CPU or VATTN_DEVICE_CUDA */
   int32_t device_index;
   uint64_t limit_bytes; /* size of the pool: floor(limit_bytes / block_bytes) blocks, at least 1 */
   int32_t block_tokens; /* 1, 8, 16, 32, 64, 128 or 256 */

@@ -3,7 +3,6 @@ import {
   callback,
   cpu,
   deviceIndex,
-  deviceName,
   deviceTypeCode,
   dtypeBytes,
   dtypeCode,
@@ -149,9 +148,6 @@ export function pagedReasons(options: PagedCacheOptions): Reason[] {
   const broken = new Set(found.map(({ code }) => code))
   const fine = (...names: (keyof PagedCacheOptions)[]) => names.every((name) => !broken.has(name))
 
-  if (fine('device') && options.device?.type === 'cuda') {
-    found.push(reason('device', 'cpu (this build has no CUDA driver)', deviceName(options.device)))
-  }
   if (fine('poolLayout', 'dtype', 'headDim') && options.poolLayout === 'paged-attention') {
     const multiple = pieceBytes / dtypeBytes[options.dtype]
     if (options.headDim % multiple !== 0) {

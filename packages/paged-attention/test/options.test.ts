@@ -72,7 +72,6 @@ describe('options', () => {
     expect(() => makeCache({ limitBytes: blockBytes - 1 })).toThrow(
       `at least one block of 8 tokens, ${blockBytes} bytes`,
     )
-    expect(reasonsOf(() => makeCache({ device: { type: 'cuda', index: 0 } }))).toEqual(['device'])
     expect(reasonsOf(() => makeCache({ poolLayout: 'paged-attention', headDim: 6 }))).toEqual([
       'headDim',
     ])
@@ -83,6 +82,22 @@ describe('options', () => {
       reasonsOf(() => makeCache({ limitBytes: Number.MAX_SAFE_INTEGER, blockTokens: 1 })),
     ).toEqual(['limitBytes'])
     expect(pagedReasons(small)).toEqual([])
+  })
+
+  it('take a CUDA device, whose pages are larger', () => {
+    const device = { type: 'cuda', index: 0 } as const
+    expect(pagedReasons({ ...small, device })).toEqual([])
+    expect(PagedKvCache.geometry({ ...small, device }).reservedBytes).toBe(2 ** 21)
+    expect(reasonsOf(() => makeCache({ device: { type: 'cuda', index: -1 } }))).toEqual(['device'])
+  })
+
+  it('refuse a CUDA device that is not there, and say why', () => {
+    expect(() => makeCache({ device: { type: 'cuda', index: 1000 } })).toThrow(
+      expect.objectContaining({
+        code: 'ERR_VATTENTION_UNSUPPORTED',
+        message: expect.stringMatching(/libcuda|CUDA device 1000|no GPU/) as string,
+      }),
+    )
   })
 
   it('have defaults', () => {
