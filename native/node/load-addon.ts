@@ -2,7 +2,7 @@
  * Loads a package's native addon. Bundled into each package that has one.
  *
  * Two places are tried: `addon.node` in the package's own folder (a build in this repository), then
- * the platform package `<package>-<platform>-<arch>` that npm installed. Nothing is swallowed: when
+ * in the platform package `<package>-<platform>-<arch>` that npm installed. Nothing is swallowed: when
  * neither loads, one error has every attempt with its reason.
  */
 import { existsSync, readFileSync } from 'node:fs'
@@ -23,6 +23,10 @@ export interface LoadAddonOptions {
   readonly name: string
   /** `import.meta.url` of any module of that package, bundled or not. */
   readonly from: string
+  /** The addon's file. Defaults to `addon.node`. */
+  readonly file?: string
+  /** What builds it in a clone of the repository. Defaults to `npm run build`. */
+  readonly build?: string
   /** Makes the error that is thrown when no attempt succeeds: `errors.nativeLoad`. */
   readonly createError: (what: string, attempts: readonly LoadAttempt[], advice: string) => Error
 }
@@ -61,6 +65,8 @@ const firstLine = (error: unknown) =>
 export function loadAddon<Addon extends object>({
   name,
   from,
+  file: addonFile = 'addon.node',
+  build = 'npm run build',
   createError,
 }: LoadAddonOptions): Addon {
   const require = createRequire(from)
@@ -81,7 +87,7 @@ export function loadAddon<Addon extends object>({
     return undefined
   }
 
-  const local = join(folder, 'addon.node')
+  const local = join(folder, addonFile)
   if (existsSync(local)) {
     const addon = load(local, local)
     if (addon) return addon
@@ -93,9 +99,9 @@ export function loadAddon<Addon extends object>({
   const platformPackage = `${name}-${platform}`
   let file: string | undefined
   try {
-    file = require.resolve(`${platformPackage}/addon.node`)
+    file = require.resolve(`${platformPackage}/${addonFile}`)
   } catch {
-    attempts.push({ from: platformPackage, reason: 'not installed, or without its addon.node' })
+    attempts.push({ from: platformPackage, reason: `not installed, or without its ${addonFile}` })
   }
   const addon = file === undefined ? undefined : load(platformPackage, file)
   if (addon) return addon
@@ -105,6 +111,6 @@ export function loadAddon<Addon extends object>({
     attempts,
     `Install ${platformPackage}@${version} (npm leaves it out with --omit=optional and on platforms ` +
       `without a prebuilt addon; Linux x64 with glibc has one), or build it in a clone of the ` +
-      `repository: npm run build.`,
+      `repository: ${build}.`,
   )
 }
