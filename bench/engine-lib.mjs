@@ -59,6 +59,17 @@ export async function importLlama() {
   return import(pathToFileURL(entry).href)
 }
 
+/** What a result was measured with: a GPU bundle says so itself. */
+function describeCommit() {
+  const { VATTENTION_COMMIT: commit } = process.env
+  if (commit) return commit
+  try {
+    return execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: root }).toString().trim()
+  } catch {
+    return 'unknown' // not a clone
+  }
+}
+
 /** Machine and versions, for results. */
 export function environment() {
   const [{ model }] = cpus()
@@ -67,12 +78,6 @@ export function environment() {
         readFileSync('/proc/cpuinfo', 'utf8').includes(` ${flag} `),
       )
     : []
-  let commit = 'unknown'
-  try {
-    commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: root }).toString().trim()
-  } catch {
-    // Not a clone: the result says so.
-  }
   return {
     date: new Date().toISOString(),
     machine: {
@@ -84,7 +89,7 @@ export function environment() {
       loadAverage: loadavg(),
       system: `${process.platform} ${release()}`,
     },
-    versions: { commit, node: process.version, nodeLlamaCpp: llamaVersion },
+    versions: { commit: describeCommit(), node: process.version, nodeLlamaCpp: llamaVersion },
     model: basename(modelFile()),
   }
 }
@@ -101,9 +106,9 @@ export function runSide(script, side, extra = []) {
   return JSON.parse(stdout.trim().split('\n').at(-1))
 }
 
-/** Writes `bench/results/<name>.json`. */
+/** Writes `bench/results/<name>.json`, or into the folder `$VATTENTION_RESULTS_DIR`. */
 export function writeResult(name, result) {
-  const folder = join(root, 'bench/results')
+  const folder = process.env.VATTENTION_RESULTS_DIR || join(root, 'bench/results')
   mkdirSync(folder, { recursive: true })
   const path = join(folder, `${name}.json`)
   writeFileSync(path, `${JSON.stringify({ ...environment(), ...result }, null, 2)}\n`)

@@ -1,0 +1,168 @@
+// Makes the bundle: everything in parts, a script that unpacks and runs them, and what they need.
+import { spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { machine, tmpdir, type } from 'node:os'
+import { basename, dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+import { sha256 } from '../fetch.mjs'
+import { BootstrapError, mebibytes, say } from '../progress.mjs'
+import {
+  findLibrary,
+  isElf,
+  neededLibraries,
+  placeAddons,
+  placeBinary,
+  placeNativeTests,
+  requiredGlibc,
+} from './binaries.mjs'
+import { placeLicences } from './licences.mjs'
+import { makePart, pruneParts } from './parts.mjs'
+import { placeSanitizer } from './sanitizer.mjs'
+import { checkSize, largestBundle } from './size.mjs'
+import { runtimeFolder, stageJavaScript } from './stage.mjs'
+
+/** What Node needs and a bare machine may lack; used there only when Node does not start without. */
+const nodeLibraries = ['libstdc++.so.6', 'libgcc_s.so.1']
+
+/** The commit, marked when the tree has changes on top of it. */
+function describeCommit(root) {
+  const git = (...args) => spawnSync('git', args, { cwd: root, encoding: 'utf8' }).stdout?.trim()
+  const commit = git('rev-parse', '--short', 'HEAD')
+  if (!commit) return 'unknown'
+  return git('status', '--porcelain') ? `${commit}-dirty` : commit
+}
+
+/** Node and the C++ library that it needs, as the files of a part. */
+function placeNode(folder) {
+  const node = join(folder, 'node')
+  placeBinary(process.execPath, node)
+  for (const name of neededLibraries(node).filter((each) => nodeLibraries.includes(each))) {
+    placeBinary(findLibrary(process.execPath, name), join(folder, 'lib', name))
+  }
+  return [node]
+}
+
+/**
+ * The parts as folders below `work`.
+ *
+ * @returns {Promise<{ name: string, about: string, folder: string, programs: string[] }[]>}
+ * `programs`: what must load on the machine
+ */
+async function makeFolders(root, work, { without, sanitizer, env }) {
+  const parts = []
+  const folderOf = (name) => join(work, name)
+  const add = (name, about, programs = []) =>
+    parts.push({ name, about, folder: folderOf(name), programs })
+
+  add('node', `Node ${process.version}`, placeNode(folderOf('node')))
+
+  const appOf = (name) => join(folderOf(name), 'app')
+  const inlined = await stageJavaScript(root, appOf('javascript'))
+  placeLicences(root, join(folderOf('javascript'), 'licences'), inlined, process.execPath, env)
+  add('javascript', 'the packages, GPU test suites and benches as JavaScript; licences')
+
+  for (const { package: name, files } of placeAddons(root, appOf)) {
+    if (without.includes(name)) continue
+    if (files.length > 0) add(name, files.map((file) => basename(file)).join(', '), files)
+    else say(`packages/${name} has no addon: what needs it will say so. (npm run build:cuda)`)
+  }
+  const tests = without.includes('native') ? [] : placeNativeTests(root, appOf('native'))
+  if (tests.length > 0)
+    add('native', `native tests: ${tests.map((file) => basename(file)).join(', ')}`, tests)
+  if (sanitizer) {
+    await placeSanitizer(appOf('sanitizer'), env)
+    add('sanitizer', 'compute-sanitizer')
+  }
+  return parts
+}
+
+const fill = (text, values) => text.replaceAll(/@(\w+)@/g, (_, name) => values[name])
+
+/**
+ * Makes a bundle of what is built.
+ *
+ * @param {object} options
+ * @param {string} options.root The repository.
+ * @param {string} options.out The folder; replaced when it is a bundle.
+ * @param {string[]} [options.without] Packages whose addons stay out, or `native`. Default none.
+ * @param {boolean} [options.sanitizer] Brings compute-sanitizer along. Default `false`.
+ * @param {number} [options.limit] Most bytes. Default 60 MiB.
+ * @returns {Promise<{ bytes: number, parts: { name: string, bytes: number }[] }>}
+ */
+export async function makeBundle({
+  root,
+  out,
+  without = [],
+  sanitizer = false,
+  limit = largestBundle,
+  env = process.env,
+}) {
+  if (process.platform !== 'linux')
+    throw new BootstrapError('Bundles are made on Linux, for Linux.')
+  if (existsSync(out) && readdirSync(out).length > 0 && !existsSync(join(out, 'bundle.conf'))) {
+    throw new BootstrapError(`${out} is no bundle and not empty: name another folder with --out.`)
+  }
+  const cache = join(root, 'node_modules/.cache/gpu-bundle')
+  const work = mkdtempSync(join(tmpdir(), 'vattention-bundle-'))
+  const made = `${out}.${process.pid}`
+  try {
+    mkdirSync(join(made, 'parts'), { recursive: true })
+    const folders = await makeFolders(root, work, { without, sanitizer, env })
+    // Two at a time, as many as compress at once without taking the memory of all.
+    const parts = []
+    for (const { name, about, folder } of folders) {
+      const suffix = name === 'node' ? 'gz' : 'br'
+      const part = await makePart(folder, name, suffix, join(made, 'parts'), cache)
+      say(
+        `  ${mebibytes(part.bytes).padStart(9)}  ${name} (${mebibytes(part.unpackedBytes)}): ${about}`,
+      )
+      parts.push({ name, about, ...part })
+    }
+    await pruneParts(cache)
+
+    for (const file of ['run.sh', 'unpack.mjs']) cpSync(join(runtimeFolder, file), join(made, file))
+    for (const file of ['LICENSE', 'NOTICE']) cpSync(join(root, file), join(made, file))
+    const checked = [...parts.map(({ file }) => `parts/${basename(file)}`), 'unpack.mjs']
+    const sums = await Promise.all(
+      checked.map(async (name) => `${await sha256(join(made, name))}  ${name}\n`),
+    )
+    writeFileSync(join(made, 'SHA256SUMS'), sums.join(''))
+
+    const values = {
+      id: createHash('sha256').update(sums.join('')).digest('hex').slice(0, 12),
+      system: `${type()}-${machine()}`,
+      machine: machine(),
+      glibc: requiredGlibc(folders.flatMap(({ programs }) => programs).filter(isElf)),
+      commit: describeCommit(root),
+      node: process.version,
+      unpacked: mebibytes(parts.reduce((sum, { unpackedBytes }) => sum + unpackedBytes, 0)),
+      contents: parts.map(({ name, about }) => `  ${name}: ${about}`).join('\n'),
+    }
+    const keys = ['id', 'system', 'glibc', 'commit']
+    const conf = keys.map((key) => `bundle_${key}='${values[key]}'\n`).join('')
+    writeFileSync(join(made, 'bundle.conf'), conf)
+    const readme = readFileSync(fileURLToPath(new URL('README.txt', import.meta.url)), 'utf8')
+    writeFileSync(join(made, 'README.txt'), fill(readme, values))
+
+    const bytes = checkSize(made, limit)
+    rmSync(out, { recursive: true, force: true })
+    mkdirSync(dirname(out), { recursive: true })
+    renameSync(made, out)
+    return { bytes, parts }
+  } finally {
+    rmSync(work, { recursive: true, force: true })
+    rmSync(made, { recursive: true, force: true })
+  }
+}
