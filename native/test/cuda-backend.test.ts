@@ -92,6 +92,15 @@ const description: CacheDescription = {
 const config: AttentionConfig = { cache: description, queryHeads: 16, dtype: 'bfloat16' }
 const limits = { maxSequences: 8, maxTokens: 64, maxLength: 4096 }
 
+/** Queries or outputs of `config`. */
+const queryTensor = (tokens: number): Tensor => ({
+  data: 4096n,
+  dtype: 'bfloat16',
+  shape: [tokens, 16, 128],
+  strides: [16 * 128, 128, 1],
+  device: cuda(0),
+})
+
 function errorOf(action: () => unknown): VattentionError {
   try {
     action()
@@ -253,6 +262,45 @@ test('merge is told the device and the stream, and refuses streams of others', (
   expect(errorOf(elsewhere).code).toBe('ERR_VATTENTION_INVALID_ARGUMENT')
 })
 
+test('the tensors of a plan to be captured have the rows of its whole batch', () => {
+  using backend = make()
+  const graph = { sequences: 4, maxLength: 2048 }
+  using plan = backend.createPlan(config, { ...limits, graph })
+  const cache = { native: {}, device: cuda(0) } as unknown as KvCache
+  const three = Uint32Array.of(1, 1, 1)
+  plan.prepare({ cache, sequences: three, queryLengths: three, kvLengths: three })
+  const rows = (count: number) => ({
+    layer: 0,
+    query: queryTensor(count),
+    output: queryTensor(count),
+  })
+  plan.run(rows(4))
+  expect(errorOf(() => plan.run(rows(3))).message).toMatch(/query: shape \[4, 16, 128\] required/)
+  const five = new Uint32Array(5).fill(1)
+  const tooMany = { cache, sequences: five, queryLengths: five, kvLengths: five }
+  expect(errorOf(() => plan.prepare(tooMany)).message).toMatch(/at most 4 sequences/)
+})
+
+test('what only the addon finds wrong with a tensor is told as such', () => {
+  const addon = addonOn(machine, defaultBuild)
+  const Plan = class extends addon.Plan {
+    override run = () => {
+      throw Object.assign(new Error('query: an address that is a multiple of 16 required'), {
+        code: 'ERR_VATTENTION_INVALID_ARGUMENT',
+        status: 1,
+      })
+    }
+  }
+  using backend = new TestBackend({}, { ...addon, Plan })
+  using plan = backend.createPlan(config, limits)
+  const cache = { native: {}, device: cuda(0) } as unknown as KvCache
+  const one = Uint32Array.of(1)
+  plan.prepare({ cache, sequences: one, queryLengths: one, kvLengths: one })
+  const error = errorOf(() => plan.run({ layer: 0, query: queryTensor(1), output: queryTensor(1) }))
+  expect(error.code).toBe('ERR_VATTENTION_INVALID_TENSOR')
+  expect(error.message).toMatch(/run cannot be used:[^]*a multiple of 16 required/)
+})
+
 test('runAsync of a plan on a GPU resolves when its work is enqueued', async () => {
   const calls: string[] = []
   const addon = addonOn(machine, defaultBuild)
@@ -263,17 +311,10 @@ test('runAsync of a plan on a GPU resolves when its work is enqueued', async () 
   }
   using backend = new TestBackend({}, { ...addon, Plan })
   using plan = backend.createPlan(config, limits)
-  const tensor = (shape: readonly number[]): Tensor => ({
-    data: 4096n,
-    dtype: 'bfloat16',
-    shape,
-    strides: [shape[1]! * shape[2]!, shape[2]!, 1],
-    device: cuda(0),
-  })
   const cache = { native: {}, device: cuda(0) } as unknown as KvCache
   const one = Uint32Array.of(1)
   plan.prepare({ cache, sequences: one, queryLengths: one, kvLengths: one })
-  const args = { layer: 0, query: tensor([1, 16, 128]), output: tensor([1, 16, 128]) }
+  const args = { layer: 0, query: queryTensor(1), output: queryTensor(1) }
   await plan.runAsync(args)
   expect(calls).toEqual(['run'])
   const elsewhere = { ...args.query, device: cuda(1) }

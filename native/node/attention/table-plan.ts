@@ -18,7 +18,7 @@ import {
 } from '@vattention/interface'
 
 import { NativeCalls, type HandleCheck } from '../native-calls.ts'
-import { callNative } from '../native-error.ts'
+import { callNative, nativeStatus } from '../native-error.ts'
 import type { BackendAddon, NativePlan } from './backend-addon.ts'
 import { batchError } from './batch-error.ts'
 import { prepareForeign } from './foreign-cache.ts'
@@ -125,7 +125,7 @@ export class TablePlan implements AttentionPlan {
     try {
       this.#native.run()
     } catch (error) {
-      throw this.#typed(error)
+      throw this.#typed('run', error)
     }
   }
 
@@ -142,7 +142,7 @@ export class TablePlan implements AttentionPlan {
       if (this.#native.runAsync) await this.#native.runAsync()
       else this.#native.run()
     } catch (error) {
-      throw this.#typed(error)
+      throw this.#typed('run', error)
     } finally {
       this.#pending = undefined
     }
@@ -153,7 +153,7 @@ export class TablePlan implements AttentionPlan {
     try {
       this.#native.append()
     } catch (error) {
-      throw this.#typed(error)
+      throw this.#typed('append', error)
     }
   }
 
@@ -192,7 +192,17 @@ export class TablePlan implements AttentionPlan {
   }
 
   /** The interface's error for one of the addon's. */
-  #typed(error: unknown): unknown {
+  #typed(what: 'run' | 'append', error: unknown): unknown {
+    // What data cannot say of tensors, such as the alignment that a GPU's kernels want.
+    if (NativeCalls.isStatus(error, nativeStatus.invalidArgument)) {
+      const { message } = error
+      const expected = 'tensors that its kernels can take'
+      const typed = errors.invalidTensor(what, [
+        { code: 'tensor', message, expected, found: message },
+      ])
+      typed.cause = error
+      return typed
+    }
     return this.#calls.typed(error, this.#sequences, this.#cache as HandleCheck | undefined)
   }
 }
