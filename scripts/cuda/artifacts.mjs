@@ -6,6 +6,7 @@ const nvidia = 'nvidia/cu13'
 const flashAttention = 'xformers-0.0.34/third_party/flash-attention'
 const cutlass = 'xformers-0.0.34/third_party/cutlass'
 const flashinfer = 'flashinfer/data'
+const sanitizer = `${nvidia}/compute-sanitizer`
 const flashinferLicences = 'flashinfer_python-0.7.2.post1.dist-info/licenses'
 
 export const cudaArtifacts = {
@@ -177,5 +178,35 @@ export const cudaArtifacts = {
       },
     ],
     provides: { 'csrc/attention/attention_kernels.cuh': null, LICENSE: null },
+  },
+  // Goes with a GPU bundle on request: machines have it only with a toolkit. Packages before 13.4 lack
+  // the program that starts the one to check.
+  computeSanitizer: {
+    title: 'compute-sanitizer of CUDA 13.4',
+    folder: 'compute-sanitizer-13.4.92',
+    downloads: [
+      {
+        requirement: 'nvidia-cuda-sanitizer-api==13.4.92',
+        file: 'nvidia_cuda_sanitizer_api-13.4.92-py3-none-manylinux_2_25_x86_64.whl',
+        bytes: 17765533,
+        sha256: 'd36bc50b67a34db08df41aef36e0748e5c71fee978cd2675fda5981415a15103',
+        extract: [
+          [`${sanitizer}/compute-sanitizer`, 'compute-sanitizer'],
+          [`${sanitizer}/TreeLauncherSubreaper`, 'TreeLauncherSubreaper'],
+          [`${sanitizer}/TreeLauncherTargetLdPreloadHelper`, 'TreeLauncherTargetLdPreloadHelper'],
+          ...[
+            ...['InterceptorInjectionTarget', 'TreeLauncherPlaceholder', 'sanitizer-collection'],
+            ...['TreeLauncherTargetInjection', 'TreeLauncherTargetUpdatePreloadInjection'],
+          ].map((name) => [`${sanitizer}/lib${name}.so`, `lib${name}.so`]),
+          ['nvidia_cuda_sanitizer_api-13.4.92.dist-info/licenses/License.txt', 'LICENSE'],
+        ],
+      },
+    ],
+    provides: {
+      'compute-sanitizer': null,
+      TreeLauncherSubreaper: null,
+      'libsanitizer-collection.so': null,
+      LICENSE: null,
+    },
   },
 }

@@ -187,7 +187,7 @@ describe('the runner of the GPU tests', () => {
   })
 
   it('runs a short set under memcheck', () => {
-    const tool = join(app, 'sanitizer/bin')
+    const tool = join(app, 'sanitizer')
     mkdirSync(tool, { recursive: true })
     // Runs what follows its options; an error of memcheck's is an exit status.
     const script = `#!/bin/sh

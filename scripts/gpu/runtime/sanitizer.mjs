@@ -14,7 +14,7 @@ const foundErrors = 86
  */
 export function findSanitizer(app) {
   const names = [
-    join(app, 'sanitizer/bin/compute-sanitizer'),
+    join(app, 'sanitizer/compute-sanitizer'),
     'compute-sanitizer',
     '/usr/local/cuda/bin/compute-sanitizer',
   ]
@@ -26,6 +26,8 @@ export function findSanitizer(app) {
   if (found === undefined) return undefined
   const options = ['--tool', 'memcheck', '--target-processes', 'application-only']
   options.push('--error-exitcode', String(foundErrors), '--print-limit', '5')
+  // A case may need no kernel.
+  options.push('--require-cuda-init', 'no')
   // Errors that calls return are what tests of errors provoke; the tests look at them.
   options.push('--report-api-errors', 'no')
   return { wrapper: [found, ...options] }
