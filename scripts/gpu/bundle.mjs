@@ -91,6 +91,38 @@ async function makeFolders(root, work, { without, sanitizer, env }) {
 const fill = (text, values) => text.replaceAll(/@(\w+)@/g, (_, name) => values[name])
 
 /**
+ * Makes a bundle of the parts in `folder/parts`: adds what unpacks, checks and explains them.
+ *
+ * @param {string} root The repository.
+ * @param {string} folder
+ * @param {{ name: string, about: string, file: string, unpackedBytes: number }[]} parts
+ * @param {{ glibc: string, commit: string }} needs The oldest glibc, and what it was made from.
+ */
+export async function seal(root, folder, parts, { glibc, commit }) {
+  for (const file of ['run.sh', 'unpack.mjs']) cpSync(join(runtimeFolder, file), join(folder, file))
+  for (const file of ['LICENSE', 'NOTICE']) cpSync(join(root, file), join(folder, file))
+  const checked = [...parts.map(({ file }) => `parts/${basename(file)}`), 'unpack.mjs']
+  const lines = checked.map(async (name) => `${await sha256(join(folder, name))}  ${name}\n`)
+  const sums = (await Promise.all(lines)).join('')
+  writeFileSync(join(folder, 'SHA256SUMS'), sums)
+  const values = {
+    id: createHash('sha256').update(sums).digest('hex').slice(0, 12),
+    system: `${type()}-${machine()}`,
+    machine: machine(),
+    glibc,
+    commit,
+    node: process.version,
+    unpacked: mebibytes(parts.reduce((sum, { unpackedBytes }) => sum + unpackedBytes, 0)),
+    contents: parts.map(({ name, about }) => `  ${name}: ${about}`).join('\n'),
+  }
+  const keys = ['id', 'system', 'glibc', 'commit']
+  const conf = keys.map((key) => `bundle_${key}='${values[key]}'\n`).join('')
+  writeFileSync(join(folder, 'bundle.conf'), conf)
+  const readme = readFileSync(fileURLToPath(new URL('README.txt', import.meta.url)), 'utf8')
+  writeFileSync(join(folder, 'README.txt'), fill(readme, values))
+}
+
+/**
  * Makes a bundle of what is built.
  *
  * @param {object} options
@@ -132,30 +164,8 @@ export async function makeBundle({
     }
     await pruneParts(cache)
 
-    for (const file of ['run.sh', 'unpack.mjs']) cpSync(join(runtimeFolder, file), join(made, file))
-    for (const file of ['LICENSE', 'NOTICE']) cpSync(join(root, file), join(made, file))
-    const checked = [...parts.map(({ file }) => `parts/${basename(file)}`), 'unpack.mjs']
-    const sums = await Promise.all(
-      checked.map(async (name) => `${await sha256(join(made, name))}  ${name}\n`),
-    )
-    writeFileSync(join(made, 'SHA256SUMS'), sums.join(''))
-
-    const values = {
-      id: createHash('sha256').update(sums.join('')).digest('hex').slice(0, 12),
-      system: `${type()}-${machine()}`,
-      machine: machine(),
-      glibc: requiredGlibc(folders.flatMap(({ programs }) => programs).filter(isElf)),
-      commit: describeCommit(root),
-      node: process.version,
-      unpacked: mebibytes(parts.reduce((sum, { unpackedBytes }) => sum + unpackedBytes, 0)),
-      contents: parts.map(({ name, about }) => `  ${name}: ${about}`).join('\n'),
-    }
-    const keys = ['id', 'system', 'glibc', 'commit']
-    const conf = keys.map((key) => `bundle_${key}='${values[key]}'\n`).join('')
-    writeFileSync(join(made, 'bundle.conf'), conf)
-    const readme = readFileSync(fileURLToPath(new URL('README.txt', import.meta.url)), 'utf8')
-    writeFileSync(join(made, 'README.txt'), fill(readme, values))
-
+    const glibc = requiredGlibc(folders.flatMap(({ programs }) => programs).filter(isElf))
+    await seal(root, made, parts, { glibc, commit: describeCommit(root) })
     const bytes = checkSize(made, limit)
     rmSync(out, { recursive: true, force: true })
     mkdirSync(dirname(out), { recursive: true })

@@ -11,6 +11,9 @@ const worker = fileURLToPath(new URL('worker.mjs', import.meta.url))
 /** How often the log of a worker is looked at, in milliseconds: only for its time limit. */
 const lookEvery = 100
 
+/** A process may take so long before its first case: it loads gigabytes, on a machine that is busy. */
+const startMs = 120_000
+
 /** The end of what a process printed; all of it could be gigabytes. */
 const keptCharacters = 8192
 
@@ -19,7 +22,7 @@ const keptCharacters = 8192
  *
  * @param {Omit<import('./worker.mjs').Job, 'log'>} job
  * @param {object} options
- * @param {number} options.timeoutMs For one case, and for what comes before the first one.
+ * @param {number} options.timeoutMs For one case.
  * @param {string[]} [options.wrapper] A program that runs the worker, compute-sanitizer for example.
  * @param {(event: object) => void} [options.onEvent] Called with each event of the log.
  * @returns {Promise<{ events: object[], end: string | undefined, output: string, timedOut: boolean }>}
@@ -54,16 +57,18 @@ export async function runWorker(job, { timeoutMs, wrapper = [], onEvent = () => 
     }
   }
   let seen = 0
-  let deadline = Date.now() + timeoutMs
+  let since = Date.now()
+  let allowedMs = Math.max(startMs, timeoutMs)
   let timedOut = false
   while (ended === undefined) {
     await Promise.race([done, setTimeout(lookEvery)])
     read()
     if (events.length > seen) {
       seen = events.length
-      deadline = Date.now() + timeoutMs
+      since = Date.now()
+      if (events.at(-1).type === 'start') allowedMs = timeoutMs
     }
-    if (ended === undefined && Date.now() > deadline) {
+    if (ended === undefined && Date.now() - since > allowedMs) {
       timedOut = true
       child.kill('SIGKILL')
       await done
@@ -73,7 +78,7 @@ export async function runWorker(job, { timeoutMs, wrapper = [], onEvent = () => 
   rmSync(folder, { recursive: true })
   return {
     events,
-    end: timedOut ? `took longer than ${timeoutMs / 1000} s` : endOf(ended),
+    end: timedOut ? `took longer than ${allowedMs / 1000} s` : endOf(ended),
     output,
     timedOut,
   }
