@@ -8,6 +8,7 @@ import {
   mkdtempSync,
   readFileSync,
   readdirSync,
+  renameSync,
   rmSync,
   writeFileSync,
 } from 'node:fs'
@@ -174,6 +175,17 @@ describe('what is staged from this tree', () => {
     const cuda = JSON.parse(stdout).drivers.find(({ name }) => name === 'cuda')
     // On this machine there is a GPU, or a reason why there is none.
     expect(cuda.available || cuda.reason.length > 10).toBe(true)
+  })
+
+  it('inspects without a package that was left out', () => {
+    const addon = join(app, 'packages/engine/addon.node')
+    renameSync(addon, `${addon}.away`)
+    const { status, stdout } = node([join(app, 'packages/vattention/dist/bin.js'), 'inspect'])
+    renameSync(`${addon}.away`, addon)
+    expect(status).toBe(0)
+    expect(stdout).toMatch(
+      /matrices +not available: @vattention\/engine has no usable native addon/,
+    )
   })
 
   it('lists every case once', () => {

@@ -4,7 +4,6 @@ import {
   describeModel,
   describeShape,
   kvCacheShape,
-  probeEngine,
   type ModelDescription,
   type ModelShapeName,
 } from '@vattention/engine'
@@ -17,6 +16,7 @@ import { UsageError } from '../cli/usage-error.ts'
 import { readBackends, type BackendReport } from '../inspect/backends.ts'
 import { readGeometries, type CacheGeometries } from '../inspect/cache-geometry.ts'
 import { readDrivers, type DriverReport } from '../inspect/drivers.ts'
+import { readEngine, type EngineReport } from '../inspect/engine.ts'
 import { readMachine, type Machine } from '../inspect/machine.ts'
 import { defaultLimitBytes } from '../session-options.ts'
 import type { CommandContext } from './context.ts'
@@ -33,7 +33,7 @@ interface InspectFlags {
 /** Everything `inspect` finds out; what `--json` prints. */
 export interface Inspection {
   readonly machine: Machine
-  readonly engine: ReturnType<typeof probeEngine>
+  readonly engine: EngineReport
   readonly drivers: readonly DriverReport[]
   readonly backends: readonly BackendReport[]
   readonly model?: Pick<
@@ -73,7 +73,7 @@ async function inspect(flags: InspectFlags): Promise<Inspection> {
   if (flags.model !== undefined && flags.shape !== undefined) {
     throw new UsageError('--model and --shape exclude each other.')
   }
-  const machine = { machine: readMachine(), engine: probeEngine(), drivers: readDrivers() }
+  const machine = { machine: readMachine(), engine: readEngine(), drivers: readDrivers() }
   const description =
     flags.model !== undefined
       ? await describeModel(flags.model)
@@ -102,10 +102,7 @@ function render({ machine, engine, drivers, backends, model, cache }: Inspection
         'memory',
         `${formatBytes(machine.memoryBytes)}, ${formatBytes(machine.freeMemoryBytes)} free${limit ? `, limited to ${formatBytes(limit)}` : ''}`,
       ],
-      [
-        'matrices',
-        `${engine.bfloat16 ? 'bfloat16' : 'float32'} by oneDNN ${engine.oneDnn} (${engine.isa})`,
-      ],
+      ['matrices', engineLine(engine)],
     ]),
     section(
       'Drivers',
@@ -125,14 +122,22 @@ function section(title: string, rows: readonly (readonly [string, string])[]): s
   return [title, ...rows.map(([name, text]) => `  ${name.padEnd(width)}  ${text}`)].join('\n')
 }
 
+/** Why something is not there, in one line. */
+const notAvailable = (reason: string) => `not available: ${reason.replaceAll(/\n\s*-?\s*/g, ' ')}`
+
+function engineLine(engine: EngineReport): string {
+  if (!engine.available) return notAvailable(engine.reason)
+  return `${engine.bfloat16 ? 'bfloat16' : 'float32'} by oneDNN ${engine.oneDnn} (${engine.isa})`
+}
+
 function driverLine(driver: DriverReport): string {
   return driver.available
     ? `available: up to ${formatBytes(driver.limitBytes)}, ${driver.mappingBudget} mappings`
-    : `not available: ${driver.reason.replaceAll(/\n\s*-?\s*/g, ' ')}`
+    : notAvailable(driver.reason)
 }
 
 function backendLine(backend: BackendReport): string {
-  if (!backend.installed) return `not available: ${backend.reason}`
+  if (!backend.installed) return notAvailable(backend.reason)
   const { serves } = backend
   if (!serves) {
     const { dtypes, cacheKinds } = backend.capabilities
