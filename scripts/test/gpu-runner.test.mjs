@@ -12,20 +12,22 @@ import { runtimeFolder } from '../gpu/stage.mjs'
 const core = `
   export let usedBytes = 2 ** 29
   export const use = (bytes) => { usedBytes += bytes }
-  export const deviceMemory = () => ({ totalBytes: 2 ** 37, freeBytes: 2 ** 37 - usedBytes })
-  export class ContiguousKvCache {
-    constructor() {
-      if (process.env.FAKE_GPU === 'none') throw new Error('There is no GPU:\\n  - really')
-      if (process.env.FAKE_GPU === 'broken') {
-        throw Object.assign(new Error('no addon'), { code: 'ERR_VATTENTION_NATIVE_LOAD' })
-      }
-    }
-    [Symbol.dispose]() {}
+  export const deviceMemory = () => {
+    if (usedBytes === undefined) throw new Error('the device is gone')
+    return { totalBytes: 2 ** 37, freeBytes: 2 ** 37 - usedBytes }
   }
-  Symbol.dispose ??= Symbol('Symbol.dispose')`
+  export const destroy = () => { usedBytes = undefined }
+  export const devices = () => {
+    if (process.env.FAKE_GPU === 'none') return { devices: [], reason: 'There is no GPU:\\n  - really' }
+    if (process.env.FAKE_GPU === 'broken') throw new Error('no addon')
+    const gpu = { name: 'Fake', computeCapability: '9.0', totalBytes: 2 ** 37, freeBytes: 2 ** 36 }
+    if (process.env.FAKE_GPU === 'unusable') gpu.unusable = 'out of order'
+    return { devices: [gpu], driverVersion: '13.0' }
+  }
+  export class CudaStream {}`
 
 const suites = `
-  import { use } from '@vattention/core'
+  import { destroy, use } from '@vattention/core'
   class SkipCase extends Error { name = 'SkipCase' }
   let poisoned = false
   let loaded = false
@@ -53,6 +55,7 @@ const suites = `
     { name: 'memory', cases: [
       one('loads code', () => { if (!loaded) use(2 ** 21); loaded = true }),
       one('leaks', () => use(2 ** 22)),
+      one('destroys the device', destroy),
       one('gives back', fine),
     ] },
     { name: 'unavailable', unavailable: 'built without it', cases: [] },
@@ -149,6 +152,7 @@ describe('the runner of the GPU tests', () => {
     const { cases, stdout } = results('memory')
     expect(cases['loads code'].status).toBe('passed')
     expect(cases.leaks.message).toMatch(/grows with every run.*4.0 MiB, 4.0 MiB, 4.0 MiB, 4.0 MiB/)
+    expect(cases['destroys the device'].message).toMatch(/unusable behind it: .*the device is gone/)
     expect(cases['gives back'].status).toBe('passed')
     expect(stdout).toContain('FAILED  leaks')
   })
@@ -173,6 +177,9 @@ describe('the runner of the GPU tests', () => {
     expect({ status, last }).toEqual({ status: 0, last: '0 passed, 0 failed, 2 skipped' })
     expect(stdout).toMatch(/^No GPU: There is no GPU: really\ngood: 2 skipped\n/)
     expect(test(['--suite', 'good', '--require-gpu'], 'none').status).toBe(1)
+    const unusable = test(['--suite', 'good'], 'unusable')
+    expect(unusable.status).toBe(0)
+    expect(unusable.stdout).toMatch(/^No GPU: Fake: out of order\n/)
     // Not the machine's fault.
     expect(test(['--suite', 'good'], 'broken').status).toBe(1)
   })

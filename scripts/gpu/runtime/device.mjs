@@ -1,39 +1,40 @@
 // Whether there is a GPU, asked of the package that will use it.
 import { spawnSync } from 'node:child_process'
 
-import { ContiguousKvCache } from '@vattention/core'
+import { devices } from '@vattention/core'
 
-/** What nvidia-smi tells; absent where there is none. */
-function describeGpu() {
-  const fields = ['name', 'driver_version', 'memory.total', 'clocks.max.sm', 'power.limit']
-  const args = [`--query-gpu=${fields.join(',')}`, '--format=csv,noheader']
+/** What nvidia-smi tells of the first GPU; nothing where there is none. */
+function askTool() {
+  const fields = { driver: 'driver_version', clock: 'clocks.max.sm', power: 'power.limit' }
+  const args = [
+    `--query-gpu=${Object.values(fields).join(',')}`,
+    '--format=csv,noheader',
+    '-i',
+    '0',
+  ]
   const { status, stdout } = spawnSync('nvidia-smi', args, { encoding: 'utf8' })
-  if (status !== 0) return undefined
-  const gpus = stdout.trim().split('\n')
-  const [name, driver, memory, clock, power] = gpus[0].split(', ')
-  return { name, driver, memory, clock, power, count: gpus.length }
+  if (status !== 0) return {}
+  const values = stdout.trim().split(', ')
+  return Object.fromEntries(Object.keys(fields).map((name, index) => [name, values[index]]))
 }
 
 /**
- * Opens a cache of one token on the first GPU.
+ * Looks for a GPU: the first one is used.
  *
- * @returns {Promise<{ available: boolean, reason?: string, broken?: boolean, gpu?: object }>} why not,
+ * @returns {{ available: boolean, reason?: string, broken?: boolean, gpu?: object }} why there is none,
  * in words; `broken` when it is the software that does not work here, whatever the machine has
  */
-export async function probeDevice() {
+export function probeDevice() {
   try {
-    const cache = new ContiguousKvCache({
-      ...{ layers: 1, kvHeads: 1, headDim: 64, dtype: 'bfloat16' },
-      ...{ maxSequences: 1, maxLength: 1, limitBytes: Number.MAX_SAFE_INTEGER, mapAhead: false },
-      device: { type: 'cuda', index: 0 },
-    })
-    cache[Symbol.dispose]()
-    return { available: true, gpu: describeGpu() }
+    const { devices: found, driverVersion, reason } = devices()
+    if (found.length === 0) return { available: false, reason: inOneLine(reason) }
+    const [{ name, computeCapability, totalBytes, freeBytes, unusable }] = found
+    if (unusable) return { available: false, reason: inOneLine(`${name}: ${unusable}`) }
+    const gpu = { name, computeCapability, totalBytes, freeBytes, count: found.length }
+    return { available: true, gpu: { ...gpu, cuda: driverVersion, ...askTool() } }
   } catch (error) {
-    return {
-      available: false,
-      reason: error.message.replaceAll(/\s*\n\s*-?\s*/g, ' '),
-      broken: error.code === 'ERR_VATTENTION_NATIVE_LOAD',
-    }
+    return { available: false, broken: true, reason: inOneLine(error.message) }
   }
 }
+
+const inOneLine = (text) => text.replaceAll(/\s*\n\s*-?\s*/g, ' ')

@@ -55,27 +55,23 @@ function readOptions(args) {
   }
 }
 
-/** The suites of all packages, listed by a process each, and the native tests. */
+/** The suites of one package, listed in a process of its own. */
+async function listPackage(folder, name, timeoutMs) {
+  const module = join(folder, name, 'index.js')
+  const { events, end, output } = await runWorker({ task: 'list', module }, { timeoutMs })
+  const listed = events.find(({ type }) => type === 'suites')
+  if (listed) return listed.suites.map((suite, index) => ({ ...suite, module, index }))
+  const broken = `packages/${name}/test/gpu could not be listed: the process ${end}\n${output}`
+  return [{ name: `packages/${name}`, cases: [], broken }]
+}
+
+/** The suites of all packages, and the native tests. */
 async function listSuites(timeoutMs) {
   const folder = join(app, 'suites')
   const packages = existsSync(folder) ? readdirSync(folder).sort() : []
-  const suites = []
-  for (const name of packages) {
-    const module = join(folder, name, 'index.js')
-    const { events, end, output } = await runWorker({ task: 'list', module }, { timeoutMs })
-    const listed = events.find(({ type }) => type === 'suites')
-    if (listed) {
-      suites.push(...listed.suites.map((suite, index) => ({ ...suite, module, index })))
-    } else {
-      const broken = `packages/${name}/test/gpu could not be listed: the process ${end}\n${output}`
-      suites.push({ name: `packages/${name}`, cases: [], broken })
-    }
-  }
-  const natives = nativeTests(nativeFolder)
-  if (natives.length > 0) {
-    suites.push({ name: 'native', cases: natives.map((name) => ({ name, group: name })) })
-  }
-  return suites
+  const listed = await Promise.all(packages.map((name) => listPackage(folder, name, timeoutMs)))
+  const natives = nativeTests(nativeFolder).map((name) => ({ name, group: name }))
+  return [...listed.flat(), ...(natives.length > 0 ? [{ name: 'native', cases: natives }] : [])]
 }
 
 /** Indexes of the cases that were asked for. */
@@ -147,8 +143,9 @@ async function main(args) {
     reason: `The process that looked for a GPU ${probe.end}\n${probe.output}`,
   }
   const report = new Report({ gpu: device.gpu ?? null, sanitize: options.sanitize }, console.log)
-  const { name, driver } = device.gpu ?? {}
-  console.log(device.available ? `GPU: ${name}, driver ${driver}` : `No GPU: ${device.reason}`)
+  const { name, driver = 'unknown', cuda } = device.gpu ?? {}
+  const found = `GPU: ${name}, driver ${driver}, CUDA ${cuda}`
+  console.log(device.available ? found : `No GPU: ${device.reason}`)
   for (const { suite, indexes } of selected) {
     const titles = indexes.map((index) => suite.cases[index].name)
     // A suite that could not even be listed has failed, with or without a GPU.

@@ -55,6 +55,16 @@ async function attempt(testCase) {
   }
 }
 
+/** What became of a case once memory is looked at. */
+async function measure(outcome, testCase, meter) {
+  try {
+    const leak = await meter?.leakOf(() => attempt(testCase))
+    return leak ? { status: 'failed', message: leak } : outcome
+  } catch (error) {
+    return { status: 'failed', message: `The device is unusable behind it: ${describe(error)}` }
+  }
+}
+
 async function run() {
   const { cases } = (await readSuites())[job.suite]
   const meter = job.measure ? new MemoryMeter() : undefined
@@ -63,17 +73,14 @@ async function run() {
     tell({ type: 'start', index })
     const started = performance.now()
     let outcome = await attempt(cases[index])
-    if (outcome.status !== 'failed') {
-      const leak = await meter?.leakOf(() => attempt(cases[index]))
-      if (leak) outcome = { status: 'failed', message: leak }
-    }
+    if (outcome.status !== 'failed') outcome = await measure(outcome, cases[index], meter)
     tell({ type: 'result', index, ...outcome, milliseconds: performance.now() - started })
     if (outcome.status === 'failed') break
   }
   tell({ type: 'end', usedBytes: meter?.usedBytes, firstUseBytes: meter?.firstUseBytes })
 }
 
-if (job.task === 'probe') tell({ type: 'device', ...(await probeDevice()) })
+if (job.task === 'probe') tell({ type: 'device', ...probeDevice() })
 if (job.task === 'list') {
   const suites = await readSuites()
   tell({
