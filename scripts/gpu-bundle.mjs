@@ -3,7 +3,8 @@
 //
 //   npm run gpu:bundle                          into build/gpu-bundle
 //   npm run gpu:bundle -- --out /media/stick    elsewhere
-//   npm run gpu:bundle -- --without engine      leaves a package's addon out, or the `native` tests
+//   npm run gpu:bundle -- --without engine      leaves a part out: a package's addon,
+//                                              native-tests, native-benches
 //   npm run gpu:bundle -- --sanitizer           with compute-sanitizer, for test --sanitize
 //   npm run gpu:bundle -- --no-build            packs what is there
 //

@@ -106,28 +106,40 @@ export function placeAddons(root, appOf, options) {
   })
 }
 
-/** The native tests for a GPU that are built, by name. */
-export function builtNativeTests(root) {
-  const tests = new Map()
-  for (const folder of buildFolders) {
-    const list = join(root, folder, 'gpu-tests.txt')
-    if (!existsSync(list)) continue
-    for (const name of readFileSync(list, 'utf8').split('\n').filter(Boolean)) {
-      const file = join(root, folder, 'tests', name)
-      if (existsSync(file) && !tests.has(name)) tests.set(name, file)
+/** Executables of a tree by name: those listed, as far as they are built. */
+function listed(root, list, folder) {
+  const found = new Map()
+  for (const tree of buildFolders) {
+    const file = join(root, tree, list)
+    if (!existsSync(file)) continue
+    for (const name of readFileSync(file, 'utf8').split('\n').filter(Boolean)) {
+      const executable = join(root, tree, folder, name)
+      if (existsSync(executable) && !found.has(name)) found.set(name, executable)
     }
   }
-  return tests
+  return found
 }
 
-/** Puts the native tests into `app/native`; returns the files. */
+/** Puts the native tests for a GPU into `app/native`; returns the files. */
 export function placeNativeTests(root, app, options) {
   const folder = join(app, 'native')
-  const tests = builtNativeTests(root)
+  const tests = listed(root, 'gpu-tests.txt', 'tests')
   mkdirSync(folder, { recursive: true })
   writeFileSync(join(folder, 'gpu-tests.txt'), [...tests.keys(), ''].join('\n'))
   return [...tests].map(([name, from]) => {
     placeBinary(from, join(folder, name), options)
     return join(folder, name)
+  })
+}
+
+/** Puts the native benches into `app/native/benches`, where bench/gpu looks; returns the files. */
+export function placeNativeBenches(root, app, options) {
+  const source = join(root, 'native/build-cuda/benches')
+  const names = existsSync(source) ? readdirSync(source) : []
+  const sources = names.map((name) => join(source, name)).filter((file) => isElf(file))
+  return sources.map((from) => {
+    const to = join(app, 'native/benches', basename(from))
+    placeBinary(from, to, options)
+    return to
   })
 }

@@ -13,7 +13,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { machine, tmpdir, type } from 'node:os'
-import { basename, dirname, join } from 'node:path'
+import { basename, dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 import { sha256 } from '../fetch.mjs'
@@ -24,11 +24,13 @@ import {
   neededLibraries,
   placeAddons,
   placeBinary,
+  placeNativeBenches,
   placeNativeTests,
   requiredGlibc,
 } from './binaries.mjs'
 import { placeLicences } from './licences.mjs'
 import { makePart, pruneParts } from './parts.mjs'
+import { Pieces } from './pieces.mjs'
 import { placeSanitizer } from './sanitizer.mjs'
 import { checkSize, largestBundle } from './size.mjs'
 import { runtimeFolder, stageJavaScript } from './stage.mjs'
@@ -57,8 +59,10 @@ function placeNode(folder) {
 /**
  * The parts as folders below `work`.
  *
- * @returns {Promise<{ name: string, about: string, folder: string, programs: string[] }[]>}
- * `programs`: what must load on the machine
+ * @returns {Promise<{
+ *   parts: { name: string, about: string, folder: string }[],
+ *   glibc: string,
+ * }>} and the oldest glibc that loads them
  */
 async function makeFolders(root, work, { without, sanitizer, env }) {
   const parts = []
@@ -78,14 +82,28 @@ async function makeFolders(root, work, { without, sanitizer, env }) {
     if (files.length > 0) add(name, files.map((file) => basename(file)).join(', '), files)
     else say(`packages/${name} has no addon: what needs it will say so. (npm run build:cuda)`)
   }
-  const tests = without.includes('native') ? [] : placeNativeTests(root, appOf('native'))
-  if (tests.length > 0)
-    add('native', `native tests: ${tests.map((file) => basename(file)).join(', ')}`, tests)
+  const native = { tests: placeNativeTests, benches: placeNativeBenches }
+  for (const [kind, place] of Object.entries(native)) {
+    const name = `native-${kind}`
+    const files = without.includes(name) ? [] : place(root, appOf(name))
+    if (files.length > 0) add(name, files.map((file) => basename(file)).join(', '), files)
+  }
   if (sanitizer) {
     await placeSanitizer(appOf('sanitizer'), env)
     add('sanitizer', 'compute-sanitizer')
   }
-  return parts
+
+  const programs = parts.flatMap((part) => part.programs).filter(isElf)
+  const glibc = requiredGlibc(programs)
+  const pieces = new Pieces()
+  for (const part of parts.filter(({ name }) => name !== 'node')) {
+    const app = appOf(part.name)
+    const saved = part.programs
+      .filter(isElf)
+      .reduce((sum, file) => sum + pieces.place(file, relative(app, file)), 0)
+    if (saved > 0) part.about += `; ${mebibytes(saved)} of it as in others`
+  }
+  return { parts, glibc }
 }
 
 const fill = (text, values) => text.replaceAll(/@(\w+)@/g, (_, name) => values[name])
@@ -99,9 +117,14 @@ const fill = (text, values) => text.replaceAll(/@(\w+)@/g, (_, name) => values[n
  * @param {{ glibc: string, commit: string }} needs The oldest glibc, and what it was made from.
  */
 export async function seal(root, folder, parts, { glibc, commit }) {
-  for (const file of ['run.sh', 'unpack.mjs']) cpSync(join(runtimeFolder, file), join(folder, file))
+  for (const file of ['run.sh', 'unpack.mjs', 'assemble.mjs'])
+    cpSync(join(runtimeFolder, file), join(folder, file))
   for (const file of ['LICENSE', 'NOTICE']) cpSync(join(root, file), join(folder, file))
-  const checked = [...parts.map(({ file }) => `parts/${basename(file)}`), 'unpack.mjs']
+  const checked = [
+    ...parts.map(({ file }) => `parts/${basename(file)}`),
+    'unpack.mjs',
+    'assemble.mjs',
+  ]
   const lines = checked.map(async (name) => `${await sha256(join(folder, name))}  ${name}\n`)
   const sums = (await Promise.all(lines)).join('')
   writeFileSync(join(folder, 'SHA256SUMS'), sums)
@@ -128,7 +151,8 @@ export async function seal(root, folder, parts, { glibc, commit }) {
  * @param {object} options
  * @param {string} options.root The repository.
  * @param {string} options.out The folder; replaced when it is a bundle.
- * @param {string[]} [options.without] Packages whose addons stay out, or `native`. Default none.
+ * @param {string[]} [options.without] Packages whose addons stay out, `native-tests` or
+ * `native-benches`. Default none.
  * @param {boolean} [options.sanitizer] Brings compute-sanitizer along. Default `false`.
  * @param {number} [options.limit] Most bytes. Default 60 MiB.
  * @returns {Promise<{ bytes: number, parts: { name: string, bytes: number }[] }>}
@@ -151,8 +175,7 @@ export async function makeBundle({
   const made = `${out}.${process.pid}`
   try {
     mkdirSync(join(made, 'parts'), { recursive: true })
-    const folders = await makeFolders(root, work, { without, sanitizer, env })
-    // Two at a time, as many as compress at once without taking the memory of all.
+    const { parts: folders, glibc } = await makeFolders(root, work, { without, sanitizer, env })
     const parts = []
     for (const { name, about, folder } of folders) {
       const suffix = name === 'node' ? 'gz' : 'br'
@@ -164,7 +187,6 @@ export async function makeBundle({
     }
     await pruneParts(cache)
 
-    const glibc = requiredGlibc(folders.flatMap(({ programs }) => programs).filter(isElf))
     await seal(root, made, parts, { glibc, commit: describeCommit(root) })
     const bytes = checkSize(made, limit)
     rmSync(out, { recursive: true, force: true })

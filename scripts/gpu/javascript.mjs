@@ -142,7 +142,7 @@ export function findBenches(root) {
   )
 }
 
-/** Copies the benches and every file that they import: they are JavaScript as it is. */
+/** Copies the benches, what is beside them, and every file that they import: JavaScript as it is. */
 async function copyBenches(root, app) {
   const benches = findBenches(root)
   const { metafile } = await bundle(benches, root, {
@@ -156,6 +156,10 @@ async function copyBenches(root, app) {
     }
     cpSync(join(root, file), join(app, file))
   }
+  cpSync(join(root, 'bench'), join(app, 'bench'), {
+    recursive: true,
+    filter: (file) => !/[/](results|native|README\.md)$/.test(file),
+  })
   const names = benches.map((file) => file.slice('bench/'.length, -'.mjs'.length))
   writeFileSync(join(app, 'bench/benches.json'), JSON.stringify(names))
   return []

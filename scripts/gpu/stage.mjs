@@ -3,14 +3,14 @@
 //
 //   packages/ node_modules/ suites/ bench/   javascript.mjs
 //   packages/<p>/*.node                      binaries.mjs
-//   native/                                  native tests for a GPU, and their list
+//   native/                                  native tests for a GPU and their list; native benches
 //   runtime/                                 what runs them: the files of scripts/gpu/runtime
 //   LICENSE NOTICE
 import { cpSync, mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-import { placeAddons, placeNativeTests } from './binaries.mjs'
+import { placeAddons, placeNativeBenches, placeNativeTests } from './binaries.mjs'
 import { bundleJavaScript } from './javascript.mjs'
 
 export const runtimeFolder = fileURLToPath(new URL('runtime', import.meta.url))
@@ -33,4 +33,5 @@ export async function stageTree(root, app) {
   await stageJavaScript(root, app)
   placeAddons(root, () => app, { link: true })
   placeNativeTests(root, app, { link: true })
+  placeNativeBenches(root, app, { link: true })
 }

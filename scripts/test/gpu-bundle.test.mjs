@@ -10,6 +10,7 @@ import {
   readdirSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -21,6 +22,7 @@ import { root } from '../bootstrap.mjs'
 import { isElf, requiredGlibc } from '../gpu/binaries.mjs'
 import { seal } from '../gpu/bundle.mjs'
 import { makePart } from '../gpu/parts.mjs'
+import { Pieces } from '../gpu/pieces.mjs'
 import { checkSize } from '../gpu/size.mjs'
 import { stageTree } from '../gpu/stage.mjs'
 
@@ -49,6 +51,60 @@ describe('the size of a bundle', () => {
     expect(() => checkSize(bundle, 2 ** 22)).toThrow(
       /4\.0 MiB, and 4\.0 MiB is the limit:\n +3\.0 MiB {2}parts\/node\.tar\.gz\n +1\.0 MiB {2}parts\/core\.tar\.br\n/,
     )
+  })
+})
+
+describe('binaries that repeat each other', () => {
+  /** Bytes that repeat nothing. */
+  const noise = (words, seed) => {
+    const data = new Uint32Array(words)
+    for (let i = 0; i < words; i++) data[i] = Math.imul(i + seed, 0x9e3779b1) ^ (i >>> 3)
+    return Buffer.from(data.buffer)
+  }
+  const assemble = (app) =>
+    spawnSync(process.execPath, [join(root, 'scripts/gpu/runtime/assemble.mjs'), app], {
+      encoding: 'utf8',
+    })
+
+  it('travel once, and come out as they were', () => {
+    const app = join(folder, 'pieces')
+    const [kernels, more] = [noise(200_000, 1), noise(150_000, 7)]
+    const files = {
+      'packages/a/addon.node': Buffer.concat([noise(1000, 2), kernels]),
+      'native/test': Buffer.concat([noise(5002, 3), kernels, noise(333, 4), Buffer.from('end')]),
+      'native/bench': Buffer.concat([more, kernels.subarray(0, 400_000)]),
+      // Of one that is made of pieces itself.
+      'native/last': Buffer.concat([Buffer.alloc(4096), more, noise(5002, 3)]),
+    }
+    const pieces = new Pieces()
+    const saved = Object.entries(files).map(([name, bytes]) => {
+      place(join(app, name), bytes)
+      return pieces.place(join(app, name), name)
+    })
+    expect(saved[0]).toBe(0)
+    expect(saved[1]).toBeGreaterThanOrEqual(800_000)
+    expect(saved[2]).toBe(400_000)
+    expect(saved[3]).toBeGreaterThanOrEqual(600_000)
+    expect(readdirSync(join(app, 'native'))).toEqual(['bench.pieces', 'last.pieces', 'test.pieces'])
+    expect(assemble(app)).toMatchObject({ status: 0, stderr: '' })
+    expect(readdirSync(join(app, 'native'))).toEqual(['bench', 'last', 'test'])
+    for (const [name, bytes] of Object.entries(files)) {
+      expect(readFileSync(join(app, name)).equals(bytes), name).toBe(true)
+    }
+    expect(statSync(join(app, 'native/test')).mode & 0o111).toBe(0o111)
+  })
+
+  it('are refused when what they repeat has changed', () => {
+    const app = join(folder, 'changed')
+    const pieces = new Pieces()
+    for (const name of ['one', 'two']) {
+      place(join(app, name), noise(200_000, 1))
+      pieces.place(join(app, name), name)
+    }
+    place(join(app, 'one'), noise(200_000, 2))
+    const { status, stderr } = assemble(app)
+    expect(status).toBe(1)
+    expect(stderr).toContain('two.pieces: its pieces do not fit')
   })
 })
 

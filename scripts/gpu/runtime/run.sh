@@ -52,6 +52,7 @@ unpack() {
   for part in "$here"/parts/*.tar.br; do
     "$work/node" "$here/unpack.mjs" "$part" | tar -xf - -C "$work"
   done
+  "$work/node" "$here/assemble.mjs" "$work/app"
   # Where another process was faster, its result is as good.
   mv -T "$work" "$1" 2>/dev/null || [ -x "$1/node" ] || fail "$work could not be renamed to $1."
   rm -rf "$work"
