@@ -46,8 +46,8 @@ export interface CudaAddonPlace {
  * Loads an addon that `npm run build:cuda` builds. It loads without a GPU too.
  * @throws `ERR_VATTENTION_NATIVE_LOAD` with every place that was tried.
  */
-export function loadCudaAddon(place: CudaAddonPlace): CudaAddon {
-  return loadAddon<CudaAddon>({
+export function loadCudaAddon<Addon extends CudaAddon = CudaAddon>(place: CudaAddonPlace): Addon {
+  return loadAddon<Addon>({
     ...place,
     build: 'npm run build:cuda',
     createError: errors.nativeLoad,

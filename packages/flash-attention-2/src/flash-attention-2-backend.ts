@@ -1,5 +1,6 @@
 import type { AttentionConfig, Reason } from '@vattention/interface'
 
+import { causalAlibiReasons } from '../../../native/node/attention/causal-alibi.ts'
 import {
   CudaBackend,
   type CudaBackendOptions,
@@ -26,11 +27,7 @@ export class FlashAttention2Backend extends CudaBackend {
   }
 
   override validate(config: AttentionConfig): readonly Reason[] {
-    const reasons = super.validate(config)
-    if (!config.alibiSlopes || (config.causal ?? true)) return reasons
-    // Its kernels take the distance between query and key, which without a mask has two directions.
-    const message = 'ALiBi needs a causal mask, found none'
-    return [...reasons, { code: 'alibi', message, expected: 'causal', found: 'non-causal' }]
+    return [...super.validate(config), ...causalAlibiReasons(config)]
   }
 }
 

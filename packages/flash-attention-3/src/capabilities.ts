@@ -11,7 +11,7 @@ export const hopper = ({ archs }: BuiltKernels) => archs.filter((arch) => arch =
 /** What FlashAttention-3 can do as built, by default as built when nothing else is asked for. */
 export function flashAttention3Capabilities(built: BuiltKernels = defaultBuild): Capabilities {
   return {
-    ...cudaCapabilities(built, hopper(built), headDims, true),
+    ...cudaCapabilities(built, hopper(built), headDims, false),
     cacheKinds: ['contiguous', 'paged'],
     poolLayouts: ['nhd'],
     blockTokens: 'any',
@@ -23,6 +23,6 @@ export function flashAttention3Capabilities(built: BuiltKernels = defaultBuild):
     // By one split of the keys.
     batchInvariant: 'onRequest',
     // The tile in which the first visible row lies is read from its beginning.
-    leadRows: 256,
+    leadRows: 128,
   }
 }

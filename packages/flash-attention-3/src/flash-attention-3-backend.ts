@@ -6,9 +6,9 @@ import { addon } from './addon.ts'
 import { flashAttention3Capabilities, hopper } from './capabilities.ts'
 
 /**
- * FlashAttention-3 on one Hopper GPU, over contiguous and paged caches. Prompts over a contiguous
- * cache go through the tensor memory accelerator where the cache has `tailRows` of at least 128, and
- * through a page table where it has fewer.
+ * FlashAttention-3 on one Hopper GPU, over contiguous and paged caches. Several prompts at once over
+ * a contiguous cache go through the tensor memory accelerator where the cache has `tailRows` of at
+ * least 128, and through a page table where it has fewer; a long one alone always takes the former.
  */
 export class FlashAttention3Backend extends CudaBackend {
   /**

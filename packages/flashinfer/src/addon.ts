@@ -6,14 +6,22 @@ import {
   type CudaDevices,
 } from '../../../native/node/attention/cuda-addon.ts'
 
-let loaded: CudaAddon | undefined
+/** Two tables: kernels in the style of FlashAttention-2, and those for Hopper beside them. */
+export interface FlashInferAddon extends CudaAddon {
+  readonly hopper: CudaAddon
+}
+
+let loaded: FlashInferAddon | undefined
 
 /**
  * The addon, loaded by the first call: importing this package does nothing.
  * @throws `ERR_VATTENTION_NATIVE_LOAD` with every place that was tried.
  */
-export function addon(): CudaAddon {
-  loaded ??= loadCudaAddon({ name: '@vattention/flashinfer', from: import.meta.url })
+export function addon(): FlashInferAddon {
+  loaded ??= loadCudaAddon<FlashInferAddon>({
+    name: '@vattention/flashinfer',
+    from: import.meta.url,
+  })
   return loaded
 }
 

@@ -7,9 +7,13 @@ export type { CudaDevice, CudaDevices } from '../../../native/node/attention/cud
 export type { CudaBackendOptions } from '../../../native/node/attention/cuda-backend.ts'
 export type { TablePlan as FlashInferPlan } from '../../../native/node/attention/table-plan.ts'
 export { devices } from './addon.ts'
-export { flashInferCapabilities } from './capabilities.ts'
+export { flashInferCapabilities, flashInferHopperCapabilities } from './capabilities.ts'
 export {
   createFlashInferBackend,
   createFlashInferBackend as createBackend,
   FlashInferBackend,
 } from './flashinfer-backend.ts'
+export {
+  createFlashInferHopperBackend,
+  FlashInferHopperBackend,
+} from './flashinfer-hopper-backend.ts'

@@ -1,7 +1,7 @@
 import { validateConfig, type AttentionConfig, type KvCacheShape } from '@vattention/interface'
 import { expect, test } from 'vitest'
 
-import { flashInferCapabilities } from '../src/index.ts'
+import { flashInferCapabilities, flashInferHopperCapabilities } from '../src/index.ts'
 
 const shape: KvCacheShape = {
   ...{ layers: 32, kvHeads: 8, headDim: 128, valueHeadDim: 128, dtype: 'bfloat16' },
@@ -24,11 +24,10 @@ test('the default build serves the usual models', () => {
   expect(codes({ ...config, queryHeads: 56 })).toEqual([])
 })
 
-test('block sizes are those that it is tested with', () => {
+test('blocks may have any size', () => {
   const paged = (blockTokens: number) =>
     codes({ ...config, cache: { kind: 'paged', shape, blockTokens } })
-  for (const blockTokens of [1, 16, 32, 64, 128, 256]) expect(paged(blockTokens)).toEqual([])
-  expect(paged(48)).toEqual(['blockTokens'])
+  for (const blockTokens of [1, 16, 48, 256]) expect(paged(blockTokens)).toEqual([])
 })
 
 test('head dims that it cannot merge are left out of what was built', () => {
@@ -42,4 +41,13 @@ test('head dims that it cannot merge are left out of what was built', () => {
   expect(has.headDims).toEqual([64, 128, 256])
   expect(codes({ ...config, softCap: 50 }, has)).toEqual([])
   expect(codes({ ...config, sinks: new Float32Array(32) }, has)).toEqual(['sinks'])
+})
+
+test('with the kernels for Hopper there is neither window nor cap nor ALiBi', () => {
+  const has = flashInferHopperCapabilities()
+  expect(has.computeCapabilities).toEqual(['9.0'])
+  expect(codes(config, has)).toEqual([])
+  expect(
+    codes({ ...config, window: 64, softCap: 30, alibiSlopes: new Float32Array(32) }, has),
+  ).toEqual(['window', 'softCap', 'alibi'])
 })
