@@ -106,6 +106,23 @@ export function placeAddons(root, appOf, options) {
   })
 }
 
+/**
+ * Loads an addon, in a process of its own.
+ * @throws BootstrapError with the linker's reason: better here than on the machine that it is for.
+ */
+export function checkLoads(file) {
+  const program = 'process.dlopen({ exports: {} }, process.argv[1])'
+  const { status, signal, stderr } = spawnSync(process.execPath, ['-e', program, file], {
+    encoding: 'utf8',
+  })
+  if (status === 0) return
+  const reason = /Error: (.*)/.exec(stderr)?.[1] ?? signal ?? stderr
+  const name = basename(dirname(file))
+  throw new BootstrapError(
+    `${name}/${basename(file)} does not load: ${reason}\nBuild it again, or leave it out: --without ${name}`,
+  )
+}
+
 /** Executables of a tree by name: those listed, as far as they are built. */
 function listed(root, list, folder) {
   const found = new Map()

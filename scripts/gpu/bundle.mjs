@@ -19,6 +19,7 @@ import { fileURLToPath } from 'node:url'
 import { sha256 } from '../fetch.mjs'
 import { BootstrapError, mebibytes, say } from '../progress.mjs'
 import {
+  checkLoads,
   findLibrary,
   isElf,
   neededLibraries,
@@ -79,6 +80,7 @@ async function makeFolders(root, work, { without, sanitizer, env }) {
 
   for (const { package: name, files } of placeAddons(root, appOf)) {
     if (without.includes(name)) continue
+    for (const file of files.filter((each) => each.endsWith('.node'))) checkLoads(file)
     if (files.length > 0) add(name, files.map((file) => basename(file)).join(', '), files)
     else say(`packages/${name} has no addon: what needs it will say so. (npm run build:cuda)`)
   }

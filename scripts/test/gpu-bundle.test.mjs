@@ -19,7 +19,7 @@ import { basename, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 import { root } from '../bootstrap.mjs'
-import { isElf, requiredGlibc } from '../gpu/binaries.mjs'
+import { checkLoads, isElf, requiredGlibc } from '../gpu/binaries.mjs'
 import { seal } from '../gpu/bundle.mjs'
 import { makePart } from '../gpu/parts.mjs'
 import { Pieces } from '../gpu/pieces.mjs'
@@ -52,6 +52,13 @@ describe('the size of a bundle', () => {
       /4\.0 MiB, and 4\.0 MiB is the limit:\n +3\.0 MiB {2}parts\/node\.tar\.gz\n +1\.0 MiB {2}parts\/core\.tar\.br\n/,
     )
   })
+})
+
+it('addons that do not load are refused before they travel', () => {
+  const addon = join(folder, 'packages/torn/addon.node')
+  place(addon, 'no addon at all')
+  expect(() => checkLoads(addon)).toThrow(/^torn\/addon\.node does not load: [^]*--without torn$/)
+  checkLoads(join(root, 'packages/core/addon.node'))
 })
 
 describe('binaries that repeat each other', () => {
