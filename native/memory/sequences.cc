@@ -30,6 +30,18 @@ void CutBoundary(CacheCore* core, Slot* slot, uint32_t length) {
   }
 }
 
+// Kernels that read the tail must not find there what was forgotten: the next step zeroes it.
+void ForgetTail(CacheCore* core, Slot* slot, uint32_t length) {
+  slot->clean_rows = std::min<uint64_t>(slot->clean_rows, length);
+  for (uint32_t t = 0; t < core->tensors(); ++t) {
+    const TensorMap& map = slot->maps[t];
+    const uint64_t bytes = length * core->tensor(t).row_bytes;
+    for (size_t i = map.FirstAfter(bytes); i < map.entries().size(); ++i) {
+      core->MarkWritten(*slot, t, map.entries()[i]);
+    }
+  }
+}
+
 // A reserved sequence shows less than was reserved.
 void TruncateShare(CacheCore* core, Sequence* sequence, uint32_t length) {
   Share* share = sequence->share.get();
@@ -133,6 +145,7 @@ Status Truncate(CacheCore* core, vattn_sequence handle, uint32_t length, const v
   slot->fence = Fence::Both(std::move(slot->fence), std::move(fence));
   slot->written_rows = std::max<uint64_t>(slot->written_rows, sequence->backed);
   sequence->backed = length;
+  if (core->config.tail_rows > 0) ForgetTail(core, slot, length);
   CutBoundary(core, slot, length);
   core->UpdateReady(sequence);
   return {};

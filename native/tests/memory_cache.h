@@ -2,6 +2,7 @@
 #ifndef VATTENTION_NATIVE_TESTS_MEMORY_CACHE_H_
 #define VATTENTION_NATIVE_TESTS_MEMORY_CACHE_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <string>

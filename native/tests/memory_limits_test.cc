@@ -113,6 +113,28 @@ TEST(TailRowsAreBackedAndZero) {
   cache.Check();
 }
 
+TEST(TailRowsDoNotShowWhatWasTruncated) {
+  for (const int32_t layout : {VATTN_LAYOUT_INTERLEAVED, VATTN_LAYOUT_SPLIT}) {
+    OptionsInit init;
+    init.layout = layout;
+    vattn_contiguous_options options = MakeOptions(init);
+    options.tail_rows = 30;
+    Cache cache(options);
+    const vattn_sequence a = cache.Allocate();
+    cache.Grow(a, 300);
+    cache.Write(a, 0, 300, 2);
+    for (const uint32_t length : {250u, 100u, 7u}) {
+      const uint32_t grown = length + 3;
+      cache.Truncate(a, length);
+      cache.Grow(a, grown);
+      CHECK(cache.Holds(a, 0, length, 2));
+      CHECK(cache.Holds(a, length, grown + 30, 0));
+      cache.Write(a, length, grown, 2);
+      cache.Check();
+    }
+  }
+}
+
 TEST(WithoutZeroingAdoptedRowsKeepOldDataButNewPagesAreZero) {
   OptionsInit init;
   init.limit_bytes = 4 * kPage;
