@@ -13,8 +13,10 @@ namespace vattention::attention::cuda {
 // JSON: {"archs":["90a"],"headDims":[64,128],"dtypes":["bfloat16"],"softCap":false,"fp8":false}.
 // Static.
 const char* BuiltText();
-// The same for a backend of fewer: `archs` as "90a,80".
-std::string MakeBuiltText(std::string_view archs, bool fp8);
+// The same for a backend of fewer, or one that has a soft cap in any build: `archs` as "90a,80".
+std::string MakeBuiltText(std::string_view archs, bool fp8,
+                          std::string_view head_dims = VATTN_CUDA_HEAD_DIM_LIST,
+                          bool soft_cap = VATTN_CUDA_SOFT_CAP != 0);
 
 // Whether kernels of a head dim, or of 16-bit elements of a type, are in it.
 constexpr bool HeadDimBuilt(int32_t dim) {

@@ -4,13 +4,15 @@
 
 #include "attention/common/guard.h"
 #include "attention/cuda/cuda_error.h"
+#include "attention/cuda/unsupported.h"
 
 namespace vattention::attention::cuda {
 
-// attention::Guard, and what CudaError says.
+// attention::Guard, and what CudaError and Unsupported say.
 template <typename Call>
 vattn_status CudaGuard(vattn_error* error, Call&& call) {
   return Guard(error, [&] {
+    (void)cudaGetLastError();  // somebody else's, that the first launch would take for its own
     try {
       return call();
     } catch (const CudaError& failure) {
@@ -20,6 +22,8 @@ vattn_status CudaGuard(vattn_error* error, Call&& call) {
                         failure.code(), "%s failed: %s (%s).%s", failure.call(), failure.what(),
                         cudaGetErrorName(failure.code()),
                         memory ? " Lower the plan's limits, or give the cache less." : "");
+    } catch (const Unsupported& failure) {
+      return Fail(error, VATTN_UNSUPPORTED, "%s", failure.what());
     }
   });
 }

@@ -42,7 +42,11 @@ void Staging::Upload(size_t end, cudaStream_t stream) {
   Entry& entry = *entries_[current_];
   Check(cudaMemcpyAsync(device_.data(), entry.memory.data(), end, cudaMemcpyHostToDevice, stream),
         "cudaMemcpyAsync");
-  Check(cudaEventRecord(entry.copied, stream), "cudaEventRecord");
+  MarkCopied(stream);
+}
+
+void Staging::MarkCopied(cudaStream_t stream) {
+  Check(cudaEventRecord(entries_[current_]->copied, stream), "cudaEventRecord");
 }
 
 }  // namespace vattention::attention::cuda

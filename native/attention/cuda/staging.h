@@ -49,6 +49,8 @@ class Staging {
   }
   // Copies everything up to `end`, the offset behind the last byte that was written.
   void Upload(size_t end, cudaStream_t stream);
+  // After copies from Host() that somebody else has enqueued on `stream`.
+  void MarkCopied(cudaStream_t stream);
 
  private:
   struct Entry {
