@@ -1,3 +1,7 @@
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+#include <cuda_fp8.h>
+
 #include "attention/cuda/append.h"
 #include "attention/cuda/cuda_error.h"
 #include "attention/cuda/find_sequence.cuh"
@@ -22,7 +26,33 @@ __device__ Place PlaceOf(const AppendArguments& a, int sequence, int token) {
   return {row[token / a.block_tokens], token % a.block_tokens, a.slot[sequence]};
 }
 
+// Elements of 16 bits as e4m3, over what they will be multiplied with; beyond its range, its
+// largest number.
+__device__ uint2 Quantized(const uint4& vector, bool bfloat16, float scale) {
+  union {
+    uint4 all;
+    uint16_t element[kVectorBytes / 2];
+  } from = {vector};
+  union {
+    uint2 all;
+    __nv_fp8_storage_t element[kVectorBytes / 2];
+  } to;
+#pragma unroll
+  for (int i = 0; i < kVectorBytes / 2; ++i) {
+    const float value = bfloat16 ? __bfloat162float(__ushort_as_bfloat16(from.element[i]))
+                                 : __half2float(__ushort_as_half(from.element[i]));
+    to.element[i] = __nv_cvt_float_to_fp8(value / scale, __NV_SATFINITE, __NV_E4M3);
+  }
+  return to.all;
+}
+
+__device__ float ScaleOf(const CacheRows& cache, int slot, int head) {
+  if (cache.scale == nullptr) return 1;
+  return cache.scale[slot * cache.scale_slot_stride + head * cache.scale_head_stride];
+}
+
 // A block copies one row of K and V of all heads: neighbouring threads neighbouring vectors.
+template <bool kE4m3>
 __global__ void __launch_bounds__(kThreads) AppendKernel(const AppendArguments a) {
   constexpr int kElements = kVectorBytes / 2;
   const int row = blockIdx.x;
@@ -50,9 +80,15 @@ __global__ void __launch_bounds__(kThreads) AppendKernel(const AppendArguments a
     const CacheRows& to = is_key ? a.key_cache : a.value_cache;
     const auto* source = static_cast<const uint16_t*>(from.data) + row * from.row_stride +
                          head * from.head_stride + element;
-    auto* target = static_cast<uint16_t*>(to.data) + place.slot * to.slot_stride +
-                   place.token * to.token_stride + head * to.head_stride + element;
-    *reinterpret_cast<uint4*>(target) = *reinterpret_cast<const uint4*>(source);
+    const int64_t target = place.slot * to.slot_stride + place.token * to.token_stride +
+                           head * to.head_stride + element;
+    const uint4 vector = *reinterpret_cast<const uint4*>(source);
+    if constexpr (kE4m3) {
+      *reinterpret_cast<uint2*>(static_cast<uint8_t*>(to.data) + target) =
+          Quantized(vector, a.dtype == VATTN_BFLOAT16, ScaleOf(to, place.scale_slot, head));
+    } else {
+      *reinterpret_cast<uint4*>(static_cast<uint16_t*>(to.data) + target) = vector;
+    }
   }
 }
 
@@ -63,7 +99,11 @@ void AppendRows(const AppendArguments& arguments, cudaStream_t stream) {
   const int vectors =
       arguments.heads * (arguments.key_cache.dim + arguments.value_cache.dim) * 2 / kVectorBytes;
   const int threads = vectors >= kThreads ? kThreads : (vectors + 31) / 32 * 32;
-  AppendKernel<<<arguments.rows, threads, 0, stream>>>(arguments);
+  if (arguments.cache_dtype == VATTN_FLOAT8_E4M3) {
+    AppendKernel<true><<<arguments.rows, threads, 0, stream>>>(arguments);
+  } else {
+    AppendKernel<false><<<arguments.rows, threads, 0, stream>>>(arguments);
+  }
   CheckLaunch("the append kernel");
 }
 
