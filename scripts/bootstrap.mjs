@@ -107,7 +107,7 @@ export async function bootstrap({ artifacts = [], env = process.env } = {}) {
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
   await runMain(async () => {
-    await bootstrap({ artifacts: ['model', 'clangFormat'] })
+    await bootstrap({ artifacts: ['model', 'clangFormat', 'ccache'] })
     say('Ready: everything a build needs is here.')
   })
 }

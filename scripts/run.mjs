@@ -1,9 +1,12 @@
 // `npm test`: from a fresh clone to "N passed, N failed". Bootstraps, then checks lint and format,
 // builds, type-checks, and runs every test: of the packages, of the scripts, and the native ones
 // with and without sanitizers. nx caches what has not changed.
+//
+//   npm test -- --cuda    also compiles our sources for CUDA (fetches a compiler; Linux on x64)
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { parseArgs } from 'node:util'
 
 import { bootstrap, root } from './bootstrap.mjs'
 import { format } from './format.mjs'
@@ -45,8 +48,9 @@ function count(reports) {
 
 await runMain(async () => {
   const started = Date.now()
+  const { values } = parseArgs({ options: { cuda: { type: 'boolean', default: false } } })
   const env = {
-    ...(await bootstrap({ artifacts: ['model', 'clangFormat'] })),
+    ...(await bootstrap({ artifacts: ['model', 'clangFormat', 'ccache'] })),
     VATTENTION_RUN: '1',
   }
   const reports = projects().flatMap((project) =>
@@ -72,6 +76,12 @@ await runMain(async () => {
     'lint',
     spawnSync(process.execPath, eslint, { cwd: root, env, stdio: 'inherit' }).status === 0,
   )
+
+  if (values.cuda) {
+    const script = join(root, 'scripts/cuda/check.mjs')
+    const { status } = spawnSync(process.execPath, [script], { cwd: root, env, stdio: 'inherit' })
+    check('sources for CUDA compile', status === 0)
+  }
 
   const targets = ['build', 'build:native', 'typecheck', 'test', 'test:native']
   const status = runNx(['run-many', '-t', ...targets], env)

@@ -27,32 +27,46 @@ function stepName(description) {
 }
 
 /**
- * Reads what Ninja prints with NINJA_STATUS="[%f/%t] ", where a step's line comes first and then what
- * its command printed.
- *
- * @param {AsyncIterable<string>} lines
- * @returns {AsyncGenerator<Step>} The last one has the name '' when Ninja itself had something to say.
+ * Makes steps of what Ninja prints with NINJA_STATUS="[%f/%t] ": a step's line first, and then what its
+ * command printed, both at once when it is finished.
  */
-export async function* readSteps(lines) {
-  let step
-  for await (const line of lines) {
+export class StepReader {
+  #step
+  #report
+
+  /** @param {(step: Step) => void} report Called with each; the name is '' where Ninja itself failed. */
+  constructor(report) {
+    this.#report = report
+  }
+
+  /** Takes a line. */
+  line(line) {
     const [, finished, total, description] = /^\[(\d+)\/(\d+)\] (.*)$/.exec(line) ?? []
     if (description !== undefined) {
-      if (step) yield step
       const name = stepName(description)
-      step = { finished: Number(finished), total: Number(total), name, failed: false, text: '' }
-    } else if (line.startsWith('FAILED: ') && step) {
-      step.failed = true
+      this.#begin({ finished: Number(finished), total: Number(total), name, failed: false })
+    } else if (line.startsWith('FAILED: ') && this.#step) {
+      this.#step.failed = true
     } else if (/^ninja: (build stopped|no work to do|Entering directory)/.test(line)) {
-      continue
+      this.flush()
     } else if (/^ninja: /.test(line)) {
-      if (step) yield step
-      step = { finished: 0, total: 0, name: '', failed: true, text: `${line}\n` }
-    } else if (step) {
-      step.text += `${line}\n`
+      this.#begin({ finished: 0, total: 0, name: '', failed: true })
+      this.#step.text += `${line}\n`
+    } else if (this.#step) {
+      this.#step.text += `${line}\n`
     }
   }
-  if (step) yield step
+
+  /** Reports the step whose lines came last: no more belong to it. */
+  flush() {
+    if (this.#step) this.#report(this.#step)
+    this.#step = undefined
+  }
+
+  #begin(step) {
+    this.flush()
+    this.#step = { ...step, text: '' }
+  }
 }
 
 /** What a failed compilation means, when it is not the source's fault. */
@@ -75,6 +89,23 @@ export function duration(seconds) {
   return whole < 60 ? `${whole} s` : `${Math.floor(whole / 60)} min ${whole % 60} s`
 }
 
+/** On a terminal a line that is always the last one and stays current; elsewhere nothing. */
+function statusLine(describe) {
+  const { isTTY } = process.stderr
+  const show = () => process.stderr.write(`\r\x1b[2K  ${describe()}`)
+  const clear = () => {
+    if (isTTY) process.stderr.write('\r\x1b[2K')
+  }
+  const timer = isTTY ? setInterval(show, 1000) : undefined
+  return {
+    clear,
+    stop() {
+      clearInterval(timer)
+      clear()
+    },
+  }
+}
+
 /**
  * Builds targets of a tree.
  *
@@ -88,49 +119,49 @@ export async function runNinja({ folder, targets, jobs, env }) {
   const started = Date.now()
   const child = spawn('ninja', ['-C', folder, '-j', String(jobs), ...targets], {
     env: { ...env, NINJA_STATUS: '[%f/%t] ', TERM: 'dumb' },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', 'pipe', 'inherit'],
   })
-  const ended = new Promise((resolve) => {
-    child.on('error', (error) => resolve({ error }))
-    child.on('close', (status, signal) => resolve({ status, signal }))
-  })
-  child.stderr.on('data', (data) => process.stderr.write(data))
   // Ninja gets an interrupt of the terminal, too, and removes what is half written.
   const interrupted = () => say('Stopping. What is finished is kept; the same command goes on.')
   process.once('SIGINT', interrupted)
 
   const failures = []
-  const { isTTY } = process.stderr
-  let last = ''
   const elapsed = () => duration((Date.now() - started) / 1000)
-  const show = () => process.stderr.write(`\r\x1b[2K  ${last}compiling, ${elapsed()}`)
-  const timer = isTTY ? setInterval(show, 1000) : undefined
-  try {
-    for await (const step of readSteps(createInterface({ input: child.stdout }))) {
-      const counts = step.total > 0 ? `[${step.finished}/${step.total}] ` : ''
-      last = counts
-      if (isTTY) process.stderr.write('\r\x1b[2K')
-      if (step.failed) {
-        const log = join(logs, `${step.name.replace(/[^\w.-]+/g, '-') || 'ninja'}.log`)
-        writeFileSync(log, step.text)
-        failures.push({ ...step, log })
-        say(`${counts}FAILED ${step.name}`)
-      } else if (step.finished > 0 || step.text) {
-        say(`${counts}${step.name} (${elapsed()})`)
-        if (step.text) say(step.text.trimEnd())
-      }
+  const status = statusLine(() => `compiling, ${elapsed()}`)
+  const reader = new StepReader((step) => {
+    status.clear()
+    const counts = step.total > 0 ? `[${step.finished}/${step.total}] ` : ''
+    if (step.failed) {
+      const log = join(logs, `${step.name.replace(/[^\w.-]+/g, '-') || 'ninja'}.log`)
+      writeFileSync(log, step.text)
+      failures.push({ ...step, log })
+      say(`${counts}FAILED ${step.name}`)
+    } else if (step.finished > 0 || step.text) {
+      say(`${counts}${step.name} (${elapsed()})`)
+      if (step.text) say(step.text.trimEnd())
     }
-  } finally {
-    clearInterval(timer)
-    process.removeListener('SIGINT', interrupted)
-    if (isTTY) process.stderr.write('\r\x1b[2K')
-  }
-  const { status, signal, error } = await ended
+  })
+  let pause
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    clearTimeout(pause)
+    reader.line(line)
+    pause = setTimeout(() => reader.flush(), 100)
+  })
+  const ended = await new Promise((resolve) => {
+    child.on('error', (error) => resolve({ error }))
+    child.on('close', (code, signal) => resolve({ code, signal }))
+  })
+  clearTimeout(pause)
+  reader.flush()
+  status.stop()
+  process.removeListener('SIGINT', interrupted)
+
+  const { code, signal, error } = ended
   if (error) throw new BootstrapError(`Ninja could not be started: ${error.message}`)
   if (failures.length > 0) throw new BootstrapError(failureText(failures))
-  if (status !== 0) {
+  if (code !== 0) {
     throw new BootstrapError(
-      `The build was stopped (${signal ?? `exit code ${status}`}). What is finished is kept; the same command goes on from there.`,
+      `The build was stopped (${signal ?? `exit code ${code}`}). What is finished is kept; the same command goes on from there.`,
     )
   }
 }

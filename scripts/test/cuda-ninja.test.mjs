@@ -4,35 +4,37 @@ import { delimiter, join } from 'node:path'
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 
-import { readSteps, runNinja } from '../cuda/ninja.mjs'
+import { runNinja, StepReader } from '../cuda/ninja.mjs'
 import { BootstrapError } from '../progress.mjs'
 
 const object = 'native/attention/x/CMakeFiles/y.dir/root/z.cu.o'
 
-async function steps(text) {
+function steps(text) {
   const found = []
-  for await (const step of readSteps(text.split('\n'))) found.push(step)
+  const reader = new StepReader((step) => found.push(step))
+  for (const line of text.split('\n')) reader.line(line)
+  reader.flush()
   return found
 }
 
 describe('what Ninja prints', () => {
-  it('becomes one step for each file, with what its compiler said', async () => {
-    const text = `[1/3] Building CUDA object ${object}\nwarning: w\n[2/3] Linking CXX static library libx.a\n`
-    expect(await steps(text)).toEqual([
+  it('becomes one step for each file, with what its compiler said', () => {
+    const text = `[1/3] Building CUDA object ${object}\nwarning: w\n[2/3] Linking CXX static library libx.a`
+    expect(steps(text)).toEqual([
       { finished: 1, total: 3, name: 'x: z.cu', failed: false, text: 'warning: w\n' },
       {
         finished: 2,
         total: 3,
         name: 'Linking CXX static library libx.a',
         failed: false,
-        text: '\n',
+        text: '',
       },
     ])
   })
 
-  it('tells failed steps by name, with command and output', async () => {
+  it('tells failed steps by name, with command and output', () => {
     const text = `[1/3] Building CUDA object ${object}\nFAILED: [code=1] ${object}\nnvcc z.cu\nz.cu(1): error: e\nninja: build stopped: subcommand failed.`
-    expect(await steps(text)).toEqual([
+    expect(steps(text)).toEqual([
       {
         finished: 1,
         total: 3,
@@ -43,12 +45,23 @@ describe('what Ninja prints', () => {
     ])
   })
 
-  it('tells what Ninja itself could not do', async () => {
-    expect(await steps("ninja: error: 'a.cu', needed by 'a.o', missing")).toMatchObject([
+  it('tells what Ninja itself could not do', () => {
+    expect(steps("ninja: error: 'a.cu', needed by 'a.o', missing")).toMatchObject([
       { name: '', failed: true, text: "ninja: error: 'a.cu', needed by 'a.o', missing\n" },
     ])
-    expect(await steps('ninja: no work to do.')).toEqual([])
+    expect(steps('ninja: no work to do.')).toEqual([])
   })
+})
+
+it('a step is reported once', () => {
+  const found = []
+  const reader = new StepReader((step) => found.push(step.name))
+  reader.line('[1/2] Linking a')
+  reader.flush()
+  reader.flush()
+  reader.line('[2/2] Linking b')
+  reader.flush()
+  expect(found).toEqual(['Linking a', 'Linking b'])
 })
 
 describe('a build', () => {
