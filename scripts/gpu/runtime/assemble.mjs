@@ -46,5 +46,5 @@ for (const { file, sha256, sources, pieces, literals } of travelling) {
     throw new Error(`${file}: its pieces do not fit.`)
   }
   writeFileSync(file.slice(0, -'.pieces'.length), whole, { mode: 0o755 })
-  rmSync(file)
+  rmSync(file, { force: true }) // Node 20 lists some files twice
 }
