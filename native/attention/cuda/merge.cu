@@ -1,7 +1,9 @@
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 
+#include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "attention/common/error.h"
 #include "attention/common/merge_check.h"
@@ -13,7 +15,7 @@ namespace vattention::attention::cuda {
 
 namespace {
 
-// They travel as arguments of the kernel.
+// So many travel as arguments of the kernel; more go through memory of the device.
 constexpr int kMaxPartials = 48;
 constexpr int kThreads = 128;
 
@@ -24,9 +26,14 @@ struct Rows {
   int32_t dtype;
 };
 
+struct Partial {
+  Rows output;
+  Rows lse;
+};
+
 struct MergeArguments {
-  Rows output[kMaxPartials];
-  Rows lse[kMaxPartials];
+  Partial partials[kMaxPartials];
+  const Partial* more;  // [count] on the device, when they are more than kMaxPartials
   Rows to;
   Rows to_lse;  // data is NULL when it is not wanted
   int32_t count;
@@ -67,22 +74,24 @@ __device__ void Store(const Rows& rows, int64_t at, float value) {
 __global__ void __launch_bounds__(kThreads) MergeKernel(const MergeArguments a) {
   const int64_t token = blockIdx.x / a.heads;
   const int head = static_cast<int>(blockIdx.x % a.heads);
+  const Partial* partials = a.more == nullptr ? a.partials : a.more;
   float highest = -INFINITY;
   for (int j = 0; j < a.count; ++j) {
-    highest = fmaxf(highest, Load(a.lse[j], Offset(a.lse[j], token, head)));
+    highest = fmaxf(highest, Load(partials[j].lse, Offset(partials[j].lse, token, head)));
   }
   const bool empty = highest == -INFINITY;
   float sum = 0;
   for (int j = 0; j < a.count; ++j) {
-    if (!empty) sum += expf(Load(a.lse[j], Offset(a.lse[j], token, head)) - highest);
+    if (!empty) sum += expf(Load(partials[j].lse, Offset(partials[j].lse, token, head)) - highest);
   }
   for (int i = threadIdx.x; i < a.dim; i += blockDim.x) {
     float value = 0;
     for (int j = 0; j < a.count; ++j) {
-      const float lse = Load(a.lse[j], Offset(a.lse[j], token, head));
+      const float lse = Load(partials[j].lse, Offset(partials[j].lse, token, head));
       // What an empty part holds does not count, not even as 0 x NaN.
       if (lse == -INFINITY) continue;
-      value += Load(a.output[j], Offset(a.output[j], token, head) + i) * expf(lse - highest);
+      value += Load(partials[j].output, Offset(partials[j].output, token, head) + i) *
+               expf(lse - highest);
     }
     Store(a.to, Offset(a.to, token, head) + i, empty ? 0 : value / sum);
   }
@@ -102,21 +111,16 @@ vattn_status MergePartialResults(const vattn_partial* partials, int32_t count,
                                  vattn_stream stream, vattn_error* error) {
   const Device device = {VATTN_DEVICE_CUDA, output == nullptr ? 0 : output->device_index};
   if (vattn_status status = CheckMerge(device, partials, count, output, lse, error)) return status;
-  if (count > kMaxPartials) {
-    return Fail(error, VATTN_UNSUPPORTED,
-                "At most %d partial results at once required, found %d. Merge them in groups.",
-                kMaxPartials, count);
-  }
   if (stream.handle != 0 && stream.device_index != device.index) {
     return Fail(error, VATTN_INVALID_ARGUMENT,
                 "stream: a stream of CUDA device %d required, found one of device %d.",
                 device.index, stream.device_index);
   }
-  MergeArguments arguments{};
+  std::vector<Partial> all;
   for (int32_t i = 0; i < count; ++i) {
-    arguments.output[i] = RowsOf(partials[i].output);
-    arguments.lse[i] = RowsOf(partials[i].lse);
+    all.push_back({RowsOf(partials[i].output), RowsOf(partials[i].lse)});
   }
+  MergeArguments arguments{};
   arguments.to = RowsOf(*output);
   if (lse != nullptr) arguments.to_lse = RowsOf(*lse);
   arguments.count = count;
@@ -125,9 +129,20 @@ vattn_status MergePartialResults(const vattn_partial* partials, int32_t count,
   const int64_t blocks = output->shape[0] * output->shape[1];
   if (blocks == 0) return VATTN_OK;
   const DeviceScope scope(device.index);
-  MergeKernel<<<static_cast<unsigned>(blocks), kThreads, 0,
-                reinterpret_cast<cudaStream_t>(stream.handle)>>>(arguments);
+  const auto on = reinterpret_cast<cudaStream_t>(stream.handle);
+  void* more = nullptr;
+  if (count <= kMaxPartials) {
+    std::copy(all.begin(), all.end(), arguments.partials);
+  } else {
+    const size_t bytes = all.size() * sizeof(Partial);
+    Check(cudaMallocAsync(&more, bytes, on), "cudaMallocAsync");
+    // Pageable memory is read before the call returns.
+    Check(cudaMemcpyAsync(more, all.data(), bytes, cudaMemcpyHostToDevice, on), "cudaMemcpyAsync");
+    arguments.more = static_cast<const Partial*>(more);
+  }
+  MergeKernel<<<static_cast<unsigned>(blocks), kThreads, 0, on>>>(arguments);
   CheckLaunch("the merge kernel");
+  if (more != nullptr) Check(cudaFreeAsync(more, on), "cudaFreeAsync");
   return VATTN_OK;
 }
 

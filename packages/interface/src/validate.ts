@@ -235,11 +235,12 @@ function dtypeReasons(
   }
   if (isDtypePairs(kvDtypes)) {
     const fitting = kvDtypes.filter(([query]) => query === config.dtype).map(([, cache]) => cache)
-    if (!fitting.includes(shape.dtype)) {
+    // Queries that fit no cache at all have had their reason.
+    if (fitting.length > 0 && !fitting.includes(shape.dtype)) {
       found.push(
         reason(
           'kvDtype',
-          `with ${config.dtype} queries a cache of ${fitting.join(' or ') || 'no dtype'} is required, found ${shape.dtype}`,
+          `with ${config.dtype} queries a cache of ${fitting.join(' or ')} is required, found ${shape.dtype}`,
           fitting.join(', '),
           shape.dtype,
         ),
