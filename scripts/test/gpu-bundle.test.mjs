@@ -11,6 +11,7 @@ import {
   renameSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -93,6 +94,9 @@ describe('binaries that repeat each other', () => {
     expect(saved[2]).toBe(400_000)
     expect(saved[3]).toBeGreaterThanOrEqual(600_000)
     expect(readdirSync(join(app, 'native'))).toEqual(['bench.pieces', 'last.pieces', 'test.pieces'])
+    // As packages find each other.
+    mkdirSync(join(app, 'node_modules'))
+    symlinkSync('../native', join(app, 'node_modules/native'))
     expect(assemble(app)).toMatchObject({ status: 0, stderr: '' })
     expect(readdirSync(join(app, 'native'))).toEqual(['bench', 'last', 'test'])
     for (const [name, bytes] of Object.entries(files)) {

@@ -26,7 +26,8 @@ function readPart(file, offset, length) {
 }
 
 const travelling = readdirSync(app, { recursive: true })
-  .filter((name) => name.endsWith('.pieces'))
+  // node_modules links to the packages, and Node 20 follows links.
+  .filter((name) => name.endsWith('.pieces') && !name.startsWith('node_modules'))
   .map((name) => {
     const file = join(app, name)
     const bytes = readFileSync(file)
@@ -46,5 +47,5 @@ for (const { file, sha256, sources, pieces, literals } of travelling) {
     throw new Error(`${file}: its pieces do not fit.`)
   }
   writeFileSync(file.slice(0, -'.pieces'.length), whole, { mode: 0o755 })
-  rmSync(file, { force: true }) // Node 20 lists some files twice
+  rmSync(file)
 }
