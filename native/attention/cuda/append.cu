@@ -21,9 +21,10 @@ struct Place {
 };
 
 __device__ Place PlaceOf(const AppendArguments& a, int sequence, int token) {
-  if (a.table == nullptr) return {a.slot[sequence], token, a.slot[sequence]};
+  const int32_t scale_slot = a.scale_slot[sequence];
+  if (a.table == nullptr) return {a.slot[sequence], token, scale_slot};
   const int32_t* row = a.table + a.slot[sequence] * a.table_stride;
-  return {row[token / a.block_tokens], token % a.block_tokens, a.slot[sequence]};
+  return {row[token / a.block_tokens], token % a.block_tokens, scale_slot};
 }
 
 // Elements of 16 bits as e4m3, over what they will be multiplied with; beyond its range, its

@@ -33,10 +33,11 @@ struct AppendArguments {
   int32_t heads;
   int32_t rows;
   int32_t sequences;
-  const int32_t* first_row;  // [sequences + 1], ascending
-  const int32_t* kv_length;  // [sequences]; rows of those with 0 are left out
-  const int32_t* slot;       // [sequences]: the slot, or the row of `table`
-  const int32_t* table;      // [sequences, table_stride]: blocks; NULL: contiguous
+  const int32_t* first_row;   // [sequences + 1], ascending
+  const int32_t* kv_length;   // [sequences]; rows of those with 0 are left out
+  const int32_t* slot;        // [sequences]: the slot, or the row of `table`
+  const int32_t* scale_slot;  // [sequences]: the slot in any case
+  const int32_t* table;       // [sequences, table_stride]: blocks; NULL: contiguous
   int64_t table_stride;
   int32_t block_tokens;
 };

@@ -58,6 +58,7 @@ struct DevicePlan::Arrays {
   Staged<int32_t> first_row;
   Staged<int32_t> pass_kv;
   Staged<int32_t> pass_slot;
+  Staged<int32_t> scale_slot;
   // Group after group.
   Staged<int32_t> query_start;
   Staged<int32_t> kv_length;
@@ -83,6 +84,7 @@ void DevicePlan::Allocate() {
   arrays_->first_row = staging_.Add<int32_t>(sequences + 1);
   arrays_->pass_kv = staging_.Add<int32_t>(sequences);
   arrays_->pass_slot = staging_.Add<int32_t>(sequences);
+  arrays_->scale_slot = staging_.Add<int32_t>(sequences);
   // One more for each group, and there are at most as many groups as sequences.
   arrays_->query_start = staging_.Add<int32_t>(2 * sequences + 1);
   arrays_->kv_length = staging_.Add<int32_t>(sequences);
@@ -204,6 +206,7 @@ void DevicePlan::StageGroups(const vattn_batch& batch) {
   int32_t* first_row = staging_.Host(arrays_->first_row);
   int32_t* pass_kv = staging_.Host(arrays_->pass_kv);
   int32_t* pass_slot = staging_.Host(arrays_->pass_slot);
+  int32_t* scale_slot = staging_.Host(arrays_->scale_slot);
   int32_t* table = staging_.Host(arrays_->table);
   const size_t count = pass_.sequences.size();
   for (size_t i = 0; i < count; ++i) {
@@ -211,6 +214,7 @@ void DevicePlan::StageGroups(const vattn_batch& batch) {
     first_row[i] = sequence.first_row;
     pass_kv[i] = sequence.kv;
     pass_slot[i] = sequence.slot;
+    scale_slot[i] = sequence.slot;
   }
   first_row[count] = pass_.rows;
 
@@ -320,7 +324,7 @@ vattn_status DevicePlan::CheckNewRows(const vattn_tensor* key, const vattn_tenso
   return CheckAligned("value", *value, error);
 }
 
-void DevicePlan::AppendRows(const LayerCall& call) {
+AppendArguments DevicePlan::MakeAppend(const LayerCall& call) const {
   const vattn_tensor& key = *call.key_cache;
   const vattn_tensor& value = *call.value_cache;
   AppendArguments arguments{};
@@ -345,10 +349,15 @@ void DevicePlan::AppendRows(const LayerCall& call) {
   arguments.first_row = pass_first_row();
   arguments.kv_length = pass_kv_length();
   arguments.slot = pass_slot();
+  arguments.scale_slot = staging_.Device(arrays_->scale_slot);
   arguments.table = pass_table();
   arguments.table_stride = table_stride_;
   arguments.block_tokens = problem_.block_tokens;
-  cuda::AppendRows(arguments, call.stream);
+  return arguments;
+}
+
+void DevicePlan::AppendRows(const LayerCall& call) {
+  cuda::AppendRows(MakeAppend(call), call.stream);
 }
 
 void DevicePlan::RunGroup(size_t index, LayerCall call, const vattn_tensor* lse) {

@@ -22,6 +22,8 @@
 
 namespace vattention::attention::cuda {
 
+struct AppendArguments;
+
 class DevicePlan {
  public:
   virtual ~DevicePlan();
@@ -69,6 +71,8 @@ class DevicePlan {
   // Enqueues the copying of new rows to the cache. Default: the kit's kernel, for every layout but
   // the published one of PagedAttention.
   virtual void AppendRows(const LayerCall& call);
+  // What AppendRows gives to the kernel, without scales.
+  AppendArguments MakeAppend(const LayerCall& call) const;
   // Floats that kernels may write to LayerCall::lse for a group of `rows` rows of `count`
   // sequences.
   virtual size_t LseElements(int64_t rows, int64_t count) const;
