@@ -1,7 +1,10 @@
 // FlashInfer through its C table, without JavaScript: how it finds rows, on any machine, and on a
 // GPU what all backends must do (attention_cuda_cases.cc) and what only it does.
+#include <cuda_fp8.h>
+
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <limits>
 #include <random>
 #include <set>
@@ -318,6 +321,218 @@ TEST(KeysAndValuesOfDifferentStrides) {
     }
   }
   CHECK_EQ(at, found.size());
+}
+
+// Whole prompts are appended to an e4m3 cache, then attended to. `scale`: of (slot, head).
+void RunEightBits(int32_t kind, float (*scale)(int64_t slot, int64_t head)) {
+  constexpr int64_t kSlots = 4;
+  constexpr int64_t kLength = 512;
+  constexpr int64_t kBlock = 16;
+  constexpr struct {
+    uint32_t slot, query, kv;
+  } kParts[] = {{2, 1, 300}, {0, 40, 40}, {1, 17, 129}};
+  constexpr size_t kCount = std::size(kParts);
+  const bool paged = kind == VATTN_PAGED;
+  Scenario scenario;
+  scenario.head_dim = Tested().head_dims.front();
+  scenario.dtype = Tested().dtypes.front();
+  const int64_t heads = scenario.kv_heads;
+  const int64_t dim = scenario.head_dim;
+  const int64_t row = heads * dim;
+
+  GpuStream stream;
+  GpuArray memory(static_cast<size_t>(2 * kSlots * kLength * row));
+  Gpu(cudaMemset(memory.data(), 0xFF, memory.bytes()), "cudaMemset");  // NaN
+  vattn_tensor tensors[2];
+  GpuArray numbers(static_cast<size_t>(2 * kSlots * heads) * sizeof(float));
+  vattn_tensor scales[2];
+  std::vector<float> scale_of[2];
+  for (int i = 0; i < 2; ++i) {
+    const int64_t tokens = paged ? kBlock : kLength;
+    const int64_t slots = kSlots * kLength / tokens;
+    tensors[i] = MakeTensor({tokens * row, row}, slots, tokens);
+    tensors[i].data = memory.data() + i * kSlots * kLength * row;
+    tensors[i].dtype = VATTN_FLOAT8_E4M3;
+    tensors[i].shape[2] = heads;
+    tensors[i].shape[3] = tensors[i].stride[2] = dim;
+    for (int64_t slot = 0; slot < kSlots; ++slot) {
+      for (int64_t head = 0; head < heads; ++head) {
+        scale_of[i].push_back(scale(slot, head) * static_cast<float>(1 + i));
+      }
+    }
+    scales[i] = {};
+    scales[i].data = numbers.data() + i * kSlots * heads * int64_t{sizeof(float)};
+    scales[i].dtype = VATTN_FLOAT32;
+    scales[i].device_type = VATTN_DEVICE_CUDA;
+    scales[i].rank = 2;
+    scales[i].shape[0] = kSlots;
+    scales[i].shape[1] = scales[i].stride[0] = heads;
+    scales[i].stride[1] = 1;
+    Gpu(cudaMemcpy(scales[i].data, scale_of[i].data(), scale_of[i].size() * sizeof(float),
+                   cudaMemcpyHostToDevice),
+        "cudaMemcpy");
+  }
+  vattn_cache_view view{};
+  view.size = sizeof(view);
+  view.kind = kind;
+  view.shape = {sizeof(vattn_cache_shape),
+                1,
+                scenario.kv_heads,
+                scenario.head_dim,
+                scenario.head_dim,
+                VATTN_FLOAT8_E4M3,
+                kSlots,
+                kLength};
+  view.pool_layout = VATTN_POOL_NHD;
+  view.block_tokens = paged ? kBlock : 0;
+  view.blocks = paged ? static_cast<int32_t>(tensors[0].shape[0]) : 0;
+  view.max_blocks = paged ? kLength / kBlock : 0;
+  view.key = &tensors[0];
+  view.value = &tensors[1];
+  vattn_config config{};
+  config.size = sizeof(config);
+  config.cache_kind = kind;
+  config.pool_layout = VATTN_POOL_NHD;
+  config.block_tokens = view.block_tokens;
+  config.shape = view.shape;
+  config.query_heads = scenario.query_heads;
+  config.dtype = scenario.dtype;
+  config.causal = 1;
+  config.needs_lse = 1;
+  config.key_scale = &scales[0];
+  config.value_scale = &scales[1];
+  vattn_limits limits{};
+  limits.size = sizeof(limits);
+  limits.max_sequences = kSlots;
+  limits.max_tokens = 512;
+  limits.max_length = kLength;
+  const vattn_backend& table = *Tested().table;
+  vattn_plan* plan = nullptr;
+  Error error;
+  const auto must = [&](vattn_status status) {
+    if (status != VATTN_OK) Fail(__FILE__, __LINE__, error.message);
+  };
+  must(table.plan_create(&config, &limits, &plan, &error));
+
+  // Blocks of a sequence lie backwards.
+  std::vector<int32_t> blocks;
+  std::vector<uint32_t> slot, query, kv;
+  int64_t rows = 0;
+  for (const auto& part : kParts) {
+    for (int64_t i = 0; i < kLength / kBlock; ++i) {
+      blocks.push_back(static_cast<int32_t>((part.slot + 1) * (kLength / kBlock) - 1 - i));
+    }
+    slot.push_back(part.slot);
+    query.push_back(part.query);
+    kv.push_back(part.kv);
+    rows += part.query;
+  }
+  vattn_batch batch{};
+  batch.size = sizeof(batch);
+  batch.count = kCount;
+  batch.kv_length = kv.data();
+  batch.backed_length = kv.data();
+  batch.slot = slot.data();
+  batch.block_table = paged ? blocks.data() : nullptr;
+  batch.block_table_stride = kLength / kBlock;
+
+  int64_t tokens = 0;
+  for (const auto& part : kParts) tokens += part.kv;
+  GpuRows keys(scenario.dtype, tokens, heads, dim, 0);
+  GpuRows values(scenario.dtype, tokens, heads, dim, 0);
+  int64_t first = 0;
+  for (const auto& part : kParts) {
+    keys.Write(Tokens(scenario, part.slot, 0, Operand::kKey, 0, part.kv), first, stream.handle());
+    values.Write(Tokens(scenario, part.slot, 0, Operand::kValue, 0, part.kv), first,
+                 stream.handle());
+    first += part.kv;
+  }
+  batch.query_length = kv.data();
+  must(table.plan_prepare(plan, &view, &batch, stream.get(), &error));
+  must(table.plan_append(plan, 0, &keys.tensor(), &values.tensor(), &error));
+
+  GpuRows queries(scenario.dtype, rows, scenario.query_heads, dim, 0);
+  GpuRows output(scenario.dtype, rows, scenario.query_heads, dim, 0);
+  GpuRows lse(VATTN_FLOAT32, rows, scenario.query_heads, 0, 0);
+  first = 0;
+  for (const auto& part : kParts) {
+    queries.Write(Tokens(scenario, part.slot, 0, Operand::kQuery, part.kv - part.query, part.kv),
+                  first, stream.handle());
+    first += part.query;
+  }
+  batch.query_length = query.data();
+  must(table.plan_prepare(plan, &view, &batch, stream.get(), &error));
+  must(table.plan_run(plan, 0, &queries.tensor(), nullptr, nullptr, &output.tensor(), &lse.tensor(),
+                      &error));
+  const std::vector<float> found = output.Read(stream.handle());
+  const std::vector<float> found_lse = lse.Read(stream.handle());
+  table.plan_destroy(plan);
+
+  std::vector<__nv_fp8_storage_t> stored(memory.bytes());
+  Gpu(cudaMemcpy(stored.data(), memory.data(), memory.bytes(), cudaMemcpyDeviceToHost),
+      "cudaMemcpy");
+  size_t at = 0;
+  for (size_t p = 0; p < kCount; ++p) {
+    const auto& part = kParts[p];
+    // What is stored, checked bit for bit, as the numbers that it stands for.
+    std::vector<float> known[2];
+    for (int i = 0; i < 2; ++i) {
+      const std::vector<uint16_t> bits =
+          Tokens(scenario, part.slot, 0, i == 0 ? Operand::kKey : Operand::kValue, 0, part.kv);
+      known[i] = ToFloats(bits.data(), bits.size(), scenario.dtype);
+      for (size_t e = 0; e < known[i].size(); ++e) {
+        const int64_t token = static_cast<int64_t>(e) / row;
+        const int64_t head = static_cast<int64_t>(e) % row / dim;
+        const float by = scale_of[i][static_cast<size_t>(part.slot * heads + head)];
+        const __nv_fp8_e4m3 want(known[i][e] / by);
+        const int64_t place =
+            paged ? blocks[p * (kLength / kBlock) + static_cast<size_t>(token / kBlock)] * kBlock +
+                        token % kBlock
+                  : part.slot * kLength + token;
+        CHECK_EQ(stored[static_cast<size_t>((i * kSlots * kLength + place) * row +
+                                            static_cast<int64_t>(e) % row)],
+                 want.__x);
+        known[i][e] = static_cast<float>(want) * by;
+      }
+    }
+    const std::vector<uint16_t> bits =
+        Tokens(scenario, part.slot, 0, Operand::kQuery, part.kv - part.query, part.kv);
+    const std::vector<float> asked = ToFloats(bits.data(), bits.size(), scenario.dtype);
+    for (uint32_t r = 0; r < part.query; ++r) {
+      for (int64_t head = 0; head < scenario.query_heads; ++head, ++at) {
+        const int64_t kv_head = head / (scenario.query_heads / heads);
+        const float* q = &asked[static_cast<size_t>((r * scenario.query_heads + head) * dim)];
+        std::vector<double> sum(static_cast<size_t>(dim));
+        double total = 0;
+        for (uint32_t j = 0; j <= part.kv - part.query + r; ++j) {
+          const auto key = static_cast<size_t>(j * row + kv_head * dim);
+          double score = 0;
+          for (int64_t e = 0; e < dim; ++e) {
+            score += static_cast<double>(q[e]) * known[0][key + static_cast<size_t>(e)];
+          }
+          const double weight = std::exp(score / std::sqrt(static_cast<double>(dim)));
+          total += weight;
+          for (size_t e = 0; e < sum.size(); ++e) sum[e] += weight * known[1][key + e];
+        }
+        for (size_t e = 0; e < sum.size(); ++e) {
+          CHECK_LE(std::abs(found[at * sum.size() + e] - sum[e] / total),
+                   OutputBound(scenario.dtype));
+        }
+        CHECK_LE(std::abs(found_lse[at] - std::log(total)), kLseBound);
+      }
+    }
+  }
+}
+
+TEST(EightBits) {
+  if (!WhyNoGpu().empty() || VATTN_CUDA_FP8 == 0) return;
+  for (const int32_t kind : {VATTN_CONTIGUOUS, VATTN_PAGED}) {
+    RunEightBits(kind, [](int64_t slot, int64_t head) {
+      return 0.005f * static_cast<float>(1 + slot) * static_cast<float>(2 + head);
+    });
+    // Numbers beyond the range are its largest.
+    RunEightBits(kind, [](int64_t, int64_t head) { return head == 0 ? 0.003f : 0.02f; });
+  }
 }
 
 // What plans set aside for upstream's schedules is enough for any, and each covers its queries.

@@ -59,6 +59,15 @@ void WithBuilt(int32_t dtype, int32_t head_dim, const Call& call) {
   throw CudaError(cudaErrorNoKernelImageForDevice, "FlashInfer");
 }
 
+template <int32_t kDtype, int32_t kCacheDtype, int32_t kHeadDim>
+void PrefillOf(const Launch& launch, const TileSchedule& schedule, cudaStream_t stream) {
+  if (launch.causal) {
+    LaunchPrefill<kDtype, kCacheDtype, kHeadDim, true>(launch, schedule, stream);
+  } else {
+    LaunchPrefill<kDtype, kCacheDtype, kHeadDim, false>(launch, schedule, stream);
+  }
+}
+
 }  // namespace
 
 bool ServesHeadDim(int32_t head_dim) {
@@ -80,11 +89,15 @@ bool HopperBuilt() { return VATTN_FLASHINFER_HOPPER != 0; }
 
 void EnqueuePrefill(const Launch& launch, const TileSchedule& schedule, cudaStream_t stream) {
   WithBuilt(launch.dtype, launch.head_dim, [&](auto dtype, auto head_dim) {
-    if (launch.causal) {
-      LaunchPrefill<dtype(), dtype(), head_dim(), true>(launch, schedule, stream);
-    } else {
-      LaunchPrefill<dtype(), dtype(), head_dim(), false>(launch, schedule, stream);
+    if (launch.cache_dtype == launch.dtype) {
+      PrefillOf<dtype(), dtype(), head_dim()>(launch, schedule, stream);
+      return;
     }
+#if VATTN_CUDA_FP8
+    PrefillOf<dtype(), VATTN_FLOAT8_E4M3, head_dim()>(launch, schedule, stream);
+#else
+    throw CudaError(cudaErrorNoKernelImageForDevice, "FlashInfer");
+#endif
   });
 }
 

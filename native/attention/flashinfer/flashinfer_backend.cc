@@ -16,14 +16,19 @@ using attention::Fail;
 using attention::Problem;
 using attention::cuda::CheckComputeCapability;
 
+bool ServesDtypes(int32_t query, int32_t cache) {
+  return attention::cuda::DtypeBuilt(query) &&
+         (query == cache || (VATTN_CUDA_FP8 != 0 && cache == VATTN_FLOAT8_E4M3));
+}
+
 constexpr attention::Support kSupport = {
     .head_dims = [](int32_t key, int32_t value) { return key == value && ServesHeadDim(key); },
     .head_dims_text = "64, 128 or 256, one of " VATTN_CUDA_HEAD_DIM_LIST
                       " (build:cuda --head-dims), for keys and values alike",
-    .dtypes = [](int32_t query,
-                 int32_t cache) { return query == cache && attention::cuda::DtypeBuilt(query); },
+    .dtypes = &ServesDtypes,
     .dtypes_text =
-        "float16 or bfloat16, as built (build:cuda --dtypes), the cache's as the query's",
+        "float16 or bfloat16, as built (build:cuda --dtypes), and the cache's the same or, "
+        "if built (--fp8), float8_e4m3",
     .pool = [](int32_t layout, int32_t, int32_t) { return layout == VATTN_POOL_NHD; },
     .pool_text = "NHD",
     .non_causal = true,
@@ -49,6 +54,11 @@ constexpr attention::Support WithoutScores() {
   support.window = false;
   support.soft_cap = false;
   support.alibi = false;
+  support.dtypes = [](int32_t query, int32_t cache) {
+    return query == cache && attention::cuda::DtypeBuilt(query);
+  };
+  support.dtypes_text =
+      "float16 or bfloat16, as built (build:cuda --dtypes), the cache's as the query's";
   return support;
 }
 
@@ -78,7 +88,8 @@ const vattn_backend* vattn_flashinfer_backend(void) { return &vattention::flashi
 
 const char* vattn_flashinfer_built(void) {
   static const std::string text = vattention::attention::cuda::MakeBuiltText(
-      VATTN_CUDA_ARCHS, /*fp8=*/false, vattention::flashinfer::ServedHeadDims(), /*soft_cap=*/true);
+      VATTN_CUDA_ARCHS, VATTN_CUDA_FP8 != 0, vattention::flashinfer::ServedHeadDims(),
+      /*soft_cap=*/true);
   return text.c_str();
 }
 

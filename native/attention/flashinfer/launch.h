@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "attention/cuda/head_scale.h"
 #include "attention/cuda/layer_call.h"
 
 namespace vattention::flashinfer {
@@ -47,8 +48,12 @@ struct Launch {
   const int32_t* query_start;       // [sequences + 1]
   const int32_t* page_start;        // [sequences + 1]: first of each sequence's entries of `page`
   const int32_t* last_page_tokens;  // [sequences]: 1 to page_tokens
-  const int32_t* kv_length;         // [sequences]
   const int32_t* page;              // indices
+
+  // Of an e4m3 cache.
+  attention::cuda::HeadScale key_scale;
+  attention::cuda::HeadScale value_scale;
+  const int32_t* slot;  // [sequences]: their row of scales
 };
 
 }  // namespace vattention::flashinfer

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "attention/common/error.h"
+#include "attention/cuda/append.h"
 #include "attention/cuda/unsupported.h"
 #include "attention/flashinfer/decode.h"
 #include "attention/flashinfer/dispatch.h"
@@ -14,11 +15,13 @@ namespace vattention::flashinfer {
 using attention::Fail;
 using attention::Problem;
 using attention::cuda::DeviceBuffer;
+using attention::cuda::HeadScale;
 using attention::cuda::LayerCall;
 using attention::cuda::LseLayout;
 using attention::cuda::Pass;
 using attention::cuda::RowGroup;
 using attention::cuda::RowTensor;
+using attention::cuda::ScaleOf;
 using attention::cuda::Unsupported;
 
 namespace {
@@ -49,6 +52,12 @@ size_t Aligned(size_t bytes) {
   return (bytes + kScheduleAlignment - 1) / kScheduleAlignment * kScheduleAlignment;
 }
 
+// Slots that have a row of scales.
+int32_t SlotsOf(const vattn_tensor* scale) {
+  return scale == nullptr || scale->shape[0] == 1 ? std::numeric_limits<int32_t>::max()
+                                                  : static_cast<int32_t>(scale->shape[0]);
+}
+
 constexpr float kLn2 = 0.6931471805599453F;
 
 void CheckRows(const RowTensor& query, int64_t rows, int64_t heads) {
@@ -62,8 +71,13 @@ void CheckRows(const RowTensor& query, int64_t rows, int64_t heads) {
 
 }  // namespace
 
-Plan::Plan(Problem problem, const vattn_config&, const vattn_limits& limits, PrefillKernel prefill)
-    : DevicePlan(std::move(problem), limits), prefill_(prefill) {}
+Plan::Plan(Problem problem, const vattn_config& config, const vattn_limits& limits,
+           PrefillKernel prefill)
+    : DevicePlan(std::move(problem), limits),
+      prefill_(prefill),
+      key_scale_(ScaleOf(config.key_scale)),
+      value_scale_(ScaleOf(config.value_scale)),
+      scale_slots_(std::min(SlotsOf(config.key_scale), SlotsOf(config.value_scale))) {}
 
 int32_t Plan::PageTokens() const {
   return problem().cache_kind == VATTN_PAGED ? problem().block_tokens : kPageTokens;
@@ -90,7 +104,10 @@ int32_t Plan::DecodeTile() const {
 
 bool Plan::MayUseCudaCores() const {
   return problem().group <= kCudaCoreGroup && problem().window == 0 && problem().soft_cap == 0 &&
-         problem().alibi.empty() && !problem().batch_invariant;
+         problem().alibi.empty() && !problem().batch_invariant &&
+         problem().shape.dtype == problem().dtype &&
+         // Upstream's plan of a captured batch has no room for sequences without keys (0.7.2).
+         !graph();
 }
 
 Plan::Kernel Plan::KernelOf(const RowGroup& group) const {
@@ -148,8 +165,10 @@ size_t Plan::MaxPartialBytes() const {
     bytes = std::max(bytes, PartialBytes(tiles, tile, heads, kv_heads, dim));
   }
   if (MayUseCudaCores()) {
+    // Sequences without keys come on top of the parts that it counts.
     const int64_t decode =
-        CeilDiv(int64_t{kDecodeBlocksPerMultiprocessor} * multiprocessors(), kv_heads);
+        CeilDiv(int64_t{kDecodeBlocksPerMultiprocessor} * multiprocessors(), kv_heads) +
+        problem().max_sequences;
     bytes = std::max(bytes, PartialBytes(decode, 1, heads, kv_heads, dim));
   }
   return bytes;
@@ -194,6 +213,17 @@ std::vector<RowGroup> Plan::Arrange(const Pass& pass) {
   return groups;
 }
 
+vattn_status Plan::CheckScaleSlots(vattn_error* error) const {
+  for (const attention::cuda::PassSequence& sequence : pass().sequences) {
+    if (sequence.slot < scale_slots_) continue;
+    return Fail(error, VATTN_INVALID_ARGUMENT,
+                "Scales of the cache: a row for each slot, or one for all, required, found %d rows "
+                "and a sequence in slot %d.",
+                scale_slots_, sequence.slot);
+  }
+  return VATTN_OK;
+}
+
 Launch Plan::MakeLaunch(const RowGroup& group) const {
   Launch launch{};
   launch.dtype = problem().dtype;
@@ -211,7 +241,9 @@ Launch Plan::MakeLaunch(const RowGroup& group) const {
   launch.alibi = alibi();
   launch.page_tokens = PageTokens();
   launch.query_start = group.query_start;
-  launch.kv_length = group.kv_length;
+  launch.key_scale = key_scale_;
+  launch.value_scale = value_scale_;
+  launch.slot = group.slot;
   return launch;
 }
 
@@ -286,6 +318,7 @@ vattn_status Plan::PlanGroups(std::span<const RowGroup> groups, vattn_error* err
                 static_cast<long long>(MaxRows()), problem().query_heads, problem().shape.head_dim,
                 pass().rows);
   }
+  if (vattn_status status = CheckScaleSlots(error)) return status;
   if (vattn_status status = MakeCacheGeometry(problem(), view(), &geometry_, error)) return status;
   while (page_indices_.size() < geometry_.steps.size()) {
     page_indices_.emplace_back(page_indices_.front().bytes());
@@ -330,6 +363,18 @@ void Plan::AfterUpload() {
       FillPageIndices(indices, stream());
     }
   }
+}
+
+void Plan::AppendRows(const LayerCall& call) {
+  attention::cuda::AppendArguments arguments = MakeAppend(call);
+  const auto scale = [](const HeadScale& from, attention::cuda::CacheRows* to) {
+    to->scale = from.data;
+    to->scale_slot_stride = from.slot_stride;
+    to->scale_head_stride = from.head_stride;
+  };
+  scale(key_scale_, &arguments.key_cache);
+  scale(value_scale_, &arguments.value_cache);
+  attention::cuda::AppendRows(arguments, call.stream);
 }
 
 LseLayout Plan::Attend(size_t index, const LayerCall& call) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "attention/cuda/device_plan.h"
+#include "attention/cuda/head_scale.h"
 #include "attention/flashinfer/hopper.h"
 #include "attention/flashinfer/launch.h"
 #include "attention/flashinfer/page_geometry.h"
@@ -42,6 +43,7 @@ class Plan : public attention::cuda::DevicePlan {
   vattn_status PlanGroups(std::span<const RowGroup> groups, vattn_error* error) override;
   void AfterUpload() override;
   attention::cuda::LseLayout Attend(size_t index, const attention::cuda::LayerCall& call) override;
+  void AppendRows(const attention::cuda::LayerCall& call) override;
   size_t LseElements(int64_t rows, int64_t count) const override;
   // Upstream's kernels know no strides of output.
   bool DenseOutput() const override { return true; }
@@ -63,12 +65,17 @@ class Plan : public attention::cuda::DevicePlan {
   size_t MaxScheduleBytes() const;
   size_t MaxPartialBytes() const;
 
+  vattn_status CheckScaleSlots(vattn_error* error) const;
   Launch MakeLaunch(const RowGroup& group) const;
   // Stages the group's pages behind the `*pages` of the groups before. False: too many tokens.
   bool StagePages(const RowGroup& group, size_t starts, size_t place, int64_t* pages);
   void MakeSchedule(const RowGroup& group, size_t starts, size_t* used, GroupPlan* plan);
 
-  PrefillKernel prefill_;
+  const PrefillKernel prefill_;
+  // Of an e4m3 cache.
+  const attention::cuda::HeadScale key_scale_;
+  const attention::cuda::HeadScale value_scale_;
+  const int32_t scale_slots_;  // that both have scales for
   // Pages of a part of the keys that decoding rows are divided into, whatever their batch; 0: as
   // suits the batch.
   int32_t split_pages_ = 0;

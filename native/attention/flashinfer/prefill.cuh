@@ -14,16 +14,16 @@
 namespace vattention::flashinfer {
 
 template <int32_t kDtype, int32_t kCacheDtype>
-using PrefillParams = ::flashinfer::BatchPrefillPagedParams<Element<kDtype>, Element<kCacheDtype>,
-                                                            Element<kDtype>, int32_t>;
+using PrefillParams = std::conditional_t<kDtype == kCacheDtype, Params<Element<kDtype>>,
+                                         ScaledParams<Element<kDtype>, Element<kCacheDtype>>>;
 
-template <typename Params>
-Params MakePrefillParams(const Launch& launch, const TileSchedule& schedule) {
-  Params p;
-  p.q = static_cast<typename Params::DTypeQ*>(launch.query.data);
-  p.paged_kv = MakePagedCache<typename Params::DTypeKV>(launch);
+template <typename P>
+P MakePrefillParams(const Launch& launch, const TileSchedule& schedule) {
+  P p;
+  p.q = static_cast<typename P::DTypeQ*>(launch.query.data);
+  p.paged_kv = MakePagedCache<typename P::DTypeKV>(launch);
   p.q_indptr = const_cast<int32_t*>(launch.query_start);
-  p.o = static_cast<typename Params::DTypeO*>(launch.output.data);
+  p.o = static_cast<typename P::DTypeO*>(launch.output.data);
   p.lse = launch.lse;
   p.maybe_alibi_slopes = const_cast<float*>(launch.alibi);
   p.group_size = ::flashinfer::uint_fastdiv(launch.query_heads / launch.kv_heads);
@@ -44,20 +44,24 @@ Params MakePrefillParams(const Launch& launch, const TileSchedule& schedule) {
   p.total_num_rows = schedule.valid_rows;
   p.padded_batch_size = schedule.blocks;
   p.partition_kv = schedule.partial_output != nullptr;
+  if constexpr (kScaled<P>) {
+    p.key_scale = launch.key_scale;
+    p.value_scale = launch.value_scale;
+    p.slot = launch.slot;
+  }
   return p;
 }
 
-template <int32_t kHeadDim, bool kCausal, bool kSameStrides, typename Variant, typename Params>
-cudaError_t DispatchPrefill(const Params& params, const TileSchedule& schedule,
-                            cudaStream_t stream) {
+template <int32_t kHeadDim, bool kCausal, bool kSameStrides, typename Variant, typename P>
+cudaError_t DispatchPrefill(const P& params, const TileSchedule& schedule, cudaStream_t stream) {
   constexpr auto kMask = kCausal ? ::flashinfer::MaskMode::kCausal : ::flashinfer::MaskMode::kNone;
   constexpr auto kNoPositions = ::flashinfer::PosEncodingMode::kNone;
   const auto run = [&](auto tile) {
     return ::flashinfer::BatchPrefillWithPagedKVCacheDispatched<
         kSameStrides, decltype(tile)::value, kHeadDim, kHeadDim, kNoPositions,
         /*USE_FP16_QK_REDUCTION=*/false, kMask, Variant>(
-        params, static_cast<typename Params::DTypeO*>(schedule.partial_output),
-        schedule.partial_lse, /*enable_pdl=*/false, stream);
+        params, static_cast<typename P::DTypeO*>(schedule.partial_output), schedule.partial_lse,
+        /*enable_pdl=*/false, stream);
   };
   switch (schedule.tile_rows) {
     case 16:
@@ -74,12 +78,16 @@ cudaError_t DispatchPrefill(const Params& params, const TileSchedule& schedule,
 template <int32_t kDtype, int32_t kCacheDtype, int32_t kHeadDim, bool kCausal>
 void LaunchPrefill(const Launch& launch, const TileSchedule& schedule, cudaStream_t stream) {
   const auto params = MakePrefillParams<PrefillParams<kDtype, kCacheDtype>>(launch, schedule);
-  const bool plain = launch.soft_cap == 0 && launch.alibi == nullptr;
-  attention::cuda::Check(
-      plain && SameStrides(launch.key, launch.value)
-          ? DispatchPrefill<kHeadDim, kCausal, true, Plain>(params, schedule, stream)
-          : DispatchPrefill<kHeadDim, kCausal, false, General>(params, schedule, stream),
-      "FlashInfer's paged prefill");
+  cudaError_t code = cudaSuccess;
+  if constexpr (kDtype == kCacheDtype) {
+    const bool plain = launch.soft_cap == 0 && launch.alibi == nullptr;
+    code = plain && SameStrides(launch.key, launch.value)
+               ? DispatchPrefill<kHeadDim, kCausal, true, Plain>(params, schedule, stream)
+               : DispatchPrefill<kHeadDim, kCausal, false, General>(params, schedule, stream);
+  } else {
+    code = DispatchPrefill<kHeadDim, kCausal, false, General>(params, schedule, stream);
+  }
+  attention::cuda::Check(code, "FlashInfer's paged prefill");
 }
 
 }  // namespace vattention::flashinfer

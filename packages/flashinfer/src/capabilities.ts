@@ -9,7 +9,7 @@ const headDims = [64, 128, 256]
 /** What FlashInfer can do as built, by default as built when nothing else is asked for. */
 export function flashInferCapabilities(built: BuiltKernels = defaultBuild): Capabilities {
   return {
-    ...cudaCapabilities(built, built.archs, headDims, false),
+    ...cudaCapabilities(built, built.archs, headDims, true),
     cacheKinds: ['contiguous', 'paged'],
     poolLayouts: ['nhd'],
     blockTokens: 'any',
