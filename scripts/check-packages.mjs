@@ -24,7 +24,9 @@ await runMain(async () => {
     if (status !== 0) console.log(`${stdout}${stderr}`)
   }
   try {
-    for (const { name, folder, tarball } of pack(publishedPackages(), stage, env)) {
+    for (const { name, folder, tarball } of pack(publishedPackages(), stage, env, {
+      withoutCuda: true,
+    })) {
       const bin = (tool) => join(root, 'node_modules/.bin', tool)
       check(name, bin('publint'), '--strict', folder)
       // Platform packages hold no types.

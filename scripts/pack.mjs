@@ -47,9 +47,30 @@ export function publishedPackages() {
   )
 }
 
+/** Addons that run on NVIDIA GPUs, by package. */
+const cudaAddons = {
+  'flash-attention-2': 'addon.node',
+  'flash-attention-3': 'addon.node',
+  flashinfer: 'addon.node',
+  'paged-attention': 'backend.node',
+}
+
 /** Whether the package has an addon of its own. */
 function hasAddon(name) {
   return existsSync(join(root, 'packages', name, 'CMakeLists.txt'))
+}
+
+/** The package's addons that were built. Only those for GPUs may be missing, `withoutCuda`. */
+function builtAddons(name, withoutCuda) {
+  if (!hasAddon(name)) return []
+  const files = [...new Set(['addon.node', cudaAddons[name] ?? 'addon.node'])]
+  return files.filter((file) => {
+    if (existsSync(join(root, 'packages', name, file))) return true
+    const cuda = file === cudaAddons[name]
+    if (cuda && withoutCuda) return false
+    const build = cuda ? 'npm run build:cuda' : 'npm run build'
+    throw new BootstrapError(`packages/${name}/${file} is missing: run ${build} first.`)
+  })
 }
 
 /** `exports` without the condition that names sources, which are not published. */
@@ -93,20 +114,16 @@ function stagePackage(name, stage) {
   return folder
 }
 
-/** Stages the platform package of `packages/<name>` for this machine; returns its folder. */
-function stagePlatformPackage(name, stage, env) {
+/** Stages the platform package with the package's addons for this machine; returns its folder. */
+function stagePlatformPackage(name, addons, stage, env) {
   const platform = `${process.platform}-${process.arch}`
   if (!(platform in platforms)) {
     throw new BootstrapError(`${platform} has no platform packages yet: see scripts/pack.mjs.`)
   }
   const source = join(root, 'packages', name)
-  const addon = join(source, 'addon.node')
-  if (!existsSync(addon)) {
-    throw new BootstrapError(`packages/${name}/addon.node is missing: run npm run build first.`)
-  }
   const folder = freshFolder(join(stage, `${name}-${platform}`))
-  const files = ['addon.node']
-  cpSync(addon, join(folder, 'addon.node'))
+  const files = [...addons]
+  for (const addon of addons) cpSync(join(source, addon), join(folder, addon))
   if (existsSync(join(source, 'libdnnl.so.3'))) {
     cpSync(join(source, 'libdnnl.so.3'), join(folder, 'libdnnl.so.3'))
     const notices = join(artifactFolder('onednn', env), 'share/doc/onednn/THIRD-PARTY-PROGRAMS')
@@ -123,7 +140,9 @@ function stagePlatformPackage(name, stage, env) {
     ...platforms[platform],
     preferUnplugged: true,
     files: [...files, 'NOTICE'],
-    exports: { './addon.node': './addon.node', './package.json': './package.json' },
+    exports: Object.fromEntries(
+      [...addons, 'package.json'].map((file) => [`./${file}`, `./${file}`]),
+    ),
   })
   writeFileSync(
     join(folder, 'README.md'),
@@ -152,15 +171,20 @@ function packFolder(folder, tarballs, env) {
  * @param {string[]} names Folders of `packages/`.
  * @param {string} stage Where to.
  * @param {NodeJS.ProcessEnv} [env]
+ * @param {{ withoutCuda?: boolean }} [options] `withoutCuda`: addons for GPUs that were not built are
+ * left out. Defaults to `false`: they are missing.
  * @returns {{ name: string, folder: string, tarball: string }[]} `name` is the staged folder's name.
  */
-export function pack(names, stage, env = process.env) {
+export function pack(names, stage, env = process.env, { withoutCuda = false } = {}) {
   const tarballs = join(stage, 'tarballs')
   mkdirSync(tarballs, { recursive: true })
-  const folders = names.flatMap((name) => [
-    stagePackage(name, stage),
-    ...(hasAddon(name) ? [stagePlatformPackage(name, stage, env)] : []),
-  ])
+  const folders = names.flatMap((name) => {
+    const addons = builtAddons(name, withoutCuda)
+    return [
+      stagePackage(name, stage),
+      ...(addons.length > 0 ? [stagePlatformPackage(name, addons, stage, env)] : []),
+    ]
+  })
   return folders.map((folder) => ({
     name: basename(folder),
     folder,
