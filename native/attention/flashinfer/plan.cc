@@ -259,8 +259,10 @@ bool Plan::StagePages(const RowGroup& group, size_t starts, size_t place, int64_
     *last_page_tokens++ =
         count == 0 ? 0 : static_cast<int32_t>(sequence.kv - (count - 1) * PageTokens());
     *pages += count;
-    // Upstream counts the tokens of all pages in 32 bits.
-    if (*pages * PageTokens() > kMaxElements) return false;
+    // Upstream counts pages, and the tokens of all, in 32 bits.
+    if (*pages > std::numeric_limits<int32_t>::max() || *pages * PageTokens() > kMaxElements) {
+      return false;
+    }
     query_start_.push_back(query_start_.back() + sequence.query);
     kv_length_.push_back(sequence.kv);
   }
@@ -284,8 +286,8 @@ void Plan::MakeSchedule(const RowGroup& group, size_t starts, size_t* used, Grou
   input.graph = graph();
   const bool decode = group.max_query == 1;
   input.split_pages = decode ? split_pages_ : 0;
-  // Upstream divides no more than the window before a query, where nothing is seen after it either;
-  // and a captured plan cannot change between whole and divided.
+  // With a window upstream divides the keys up to a query, and without a mask those after it are
+  // seen, too. A captured plan cannot change between whole and divided.
   input.whole =
       (problem().window > 0 && !plan->launch.causal) || (problem().batch_invariant && graph());
   ScheduleBuffers buffers{};

@@ -4,6 +4,7 @@
 
 #include <flashinfer/attention/default_prefill_params.cuh>
 #include <flashinfer/attention/prefill.cuh>
+#include <type_traits>
 
 #include "attention/cuda/cuda_error.h"
 #include "attention/flashinfer/element.cuh"

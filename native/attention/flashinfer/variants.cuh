@@ -5,7 +5,6 @@
 
 #include <flashinfer/attention/default_prefill_params.cuh>
 #include <flashinfer/attention/variants.cuh>
-#include <type_traits>
 
 #include "attention/cuda/head_scale.h"
 
