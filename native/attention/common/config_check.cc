@@ -182,6 +182,38 @@ vattn_status CheckConfig(const Support& support, const vattn_config* config,
   return VATTN_OK;
 }
 
+vattn_status CheckScales(const vattn_config& config, const Device& device, vattn_error* error) {
+  const bool e4m3 = config.shape.dtype == VATTN_FLOAT8_E4M3;
+  const struct {
+    const char* name;
+    const vattn_tensor* tensor;
+    bool wanted;
+  } scales[] = {
+      {"query_scale", config.query_scale, config.dtype == VATTN_FLOAT8_E4M3},
+      {"key_scale", config.key_scale, e4m3},
+      {"value_scale", config.value_scale, e4m3},
+  };
+  for (const auto& [name, tensor, wanted] : scales) {
+    if (tensor == nullptr) continue;
+    if (!wanted) {
+      return Fail(error, VATTN_INVALID_ARGUMENT,
+                  "%s: none required where nothing is stored as float8_e4m3, found one.", name);
+    }
+    const bool fits = tensor->data != nullptr && tensor->dtype == VATTN_FLOAT32 &&
+                      tensor->device_type == device.type && tensor->device_index == device.index &&
+                      tensor->rank == 2 &&
+                      (tensor->shape[0] == 1 || tensor->shape[0] == config.shape.max_sequences) &&
+                      tensor->shape[1] == config.shape.kv_heads && tensor->stride[0] >= 0 &&
+                      tensor->stride[1] >= 0;
+    if (!fits) {
+      return Fail(error, VATTN_INVALID_ARGUMENT,
+                  "%s: float32 [1 or %d, %d] on device type %d, index %d, required.", name,
+                  config.shape.max_sequences, config.shape.kv_heads, device.type, device.index);
+    }
+  }
+  return VATTN_OK;
+}
+
 vattn_status CheckView(const Problem& problem, const Device& device, const vattn_cache_view* view,
                        vattn_error* error) {
   if (view == nullptr || view->size < sizeof(vattn_cache_view) || view->key == nullptr ||

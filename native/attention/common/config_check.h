@@ -34,6 +34,10 @@ struct Support {
 vattn_status CheckConfig(const Support& support, const vattn_config* config,
                          const vattn_limits* limits, Problem* problem, vattn_error* error);
 
+// Whether the scales of an e4m3 cache are float32 [1 or slot, KV head] on `device`.
+// VATTN_INVALID_ARGUMENT.
+vattn_status CheckScales(const vattn_config& config, const Device& device, vattn_error* error);
+
 // Whether a cache looks as the plan's configuration says.
 vattn_status CheckView(const Problem& problem, const Device& device, const vattn_cache_view* view,
                        vattn_error* error);

@@ -43,6 +43,8 @@ class BackendTable {
       if (vattn_status status = CheckConfig(Backend::support, config, limits, &problem, error)) {
         return status;
       }
+      const Device device = {VATTN_DEVICE_CUDA, limits->device_index};
+      if (vattn_status status = CheckScales(*config, device, error)) return status;
       const DeviceScope scope(limits->device_index);
       if (vattn_status status = Backend::Check(problem, limits->device_index, error)) return status;
       auto made = std::make_unique<typename Backend::Plan>(std::move(problem), *config, *limits);
