@@ -245,7 +245,7 @@ vattn_status vattn_span_create(vattn_cache* cache, vattn_sequence sequence, uint
                                uint32_t to, vattn_span* span, vattn_error* error) {
   return Guard(error, [&]() -> Status {
     if (span == nullptr) return Missing("a place for the span");
-    return CreateSpan(CoreOf(cache), sequence, from, to, span);
+    return CreateSpan(CoreOf(cache), sequence, from, to, /*exported=*/false, span);
   });
 }
 

@@ -111,10 +111,13 @@ Status ContiguousCache::GiveEverythingBack(Lock* lock) {
     if (slot != kNone) core_.Park(slot, nullptr);
     core_.sequences[i] = Sequence();
   }
-  for (const auto& [id, span] : core_.spans) {
+  // What other processes were given stays until the export is released.
+  std::erase_if(core_.spans, [&](const auto& entry) {
+    const Span& span = entry.second;
+    if (span.exported) return false;
     for (const Span::Piece& piece : span.pieces) core_.pool.Drop(piece.page, &Page::spans);
-  }
-  core_.spans.clear();
+    return true;
+  });
 
   // One call for a slot's tensor: what lies between its pages is unmapped already.
   lock->unlock();

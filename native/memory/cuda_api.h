@@ -52,6 +52,7 @@ inline constexpr int kMemoryHost = 1;
 inline constexpr int kMemoryDevice = 2;
 inline constexpr unsigned kStreamNonBlocking = 1;
 inline constexpr unsigned kEventDisableTiming = 2;
+inline constexpr unsigned kEventWithTiming = 0;
 inline constexpr int kCaptureThreadLocal = 1;
 inline constexpr int kCaptureRelaxed = 2;
 inline constexpr int kCaptureNone = 0;
@@ -186,6 +187,7 @@ static_assert(sizeof(Copy3d) == 200);
   F(stream_create_with_priority, "cuStreamCreateWithPriority", (Stream*, unsigned, int))           \
   F(stream_priorities, "cuCtxGetStreamPriorityRange", (int*, int*))                                \
   F(stream_destroy, "cuStreamDestroy_v2", (Stream))                                                \
+  F(stream_query, "cuStreamQuery", (Stream))                                                       \
   F(stream_is_capturing, "cuStreamIsCapturing", (Stream, int*))                                    \
   F(stream_begin_capture, "cuStreamBeginCapture_v2", (Stream, int))                                \
   F(stream_end_capture, "cuStreamEndCapture", (Stream, Graph*))                                    \
@@ -194,6 +196,7 @@ static_assert(sizeof(Copy3d) == 200);
   F(event_create, "cuEventCreate", (Event*, unsigned))                                             \
   F(event_destroy, "cuEventDestroy_v2", (Event))                                                   \
   F(event_record, "cuEventRecord", (Event, Stream))                                                \
+  F(event_elapsed_time, "cuEventElapsedTime", (float*, Event, Event))                              \
   F(event_query, "cuEventQuery", (Event))                                                          \
   F(graph_instantiate, "cuGraphInstantiateWithFlags", (GraphExec*, Graph, unsigned long long))     \
   F(graph_launch, "cuGraphLaunch", (GraphExec, Stream))                                            \

@@ -1,5 +1,7 @@
 #include "memory/cuda_driver.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <chrono>
 #include <thread>
@@ -325,6 +327,62 @@ DriverStatus CudaDriver::WaitFor(DriverEvent* event) {
   // A stream of the host.
   while (!event->Done()) std::this_thread::sleep_for(std::chrono::microseconds(50));
   return {};
+}
+
+DriverStatus CudaDriver::RecordOwn(std::unique_ptr<DriverEvent>* event) {
+  std::unique_ptr<CudaEvent> recorded;
+  DriverStatus status = CudaEvent::Record(context_, stream_, &recorded);
+  if (status.ok() && recorded->Done()) recorded.reset();
+  *event = std::move(recorded);
+  return status;
+}
+
+// The device's driver knows no read-only descriptors.
+DriverStatus CudaDriver::Export(std::span<const PagePiece> pages, bool /*writable*/,
+                                std::vector<int>* files, std::vector<PagePlace>* places) {
+  if (properties_.handle_types == 0) {
+    return {VATTN_UNSUPPORTED, "cuMemExportToShareableHandle", 0};
+  }
+  const CudaContext::Scope scope(*context_);
+  const size_t before = files->size();
+  for (const PagePiece& page : pages) {
+    int file = -1;
+    const cuda::Result result = api_.memory_export(&file, page.handle, cuda::kHandlePosix, 0);
+    if (result != cuda::kSuccess) {
+      while (files->size() > before) {
+        close(files->back());
+        files->pop_back();
+        places->pop_back();
+      }
+      return Failed("cuMemExportToShareableHandle", result);
+    }
+    places->push_back({static_cast<int>(files->size()), 0});
+    files->push_back(file);
+  }
+  return {};
+}
+
+DriverStatus CudaDriver::MapExported(uintptr_t address, uint64_t bytes, int file, uint64_t offset,
+                                     bool read_only) {
+  if (offset != 0) return Failed("cuMemMap", cuda::kInvalidValue);
+  const CudaContext::Scope scope(*context_);
+  PageHandle handle = kNoPage;
+  {
+    // A page that sequences share is mapped for each of them.
+    const std::lock_guard lock(mutex_);
+    const auto known = imported_.find(file);
+    if (known != imported_.end()) handle = known->second;
+  }
+  if (handle == kNoPage) {
+    auto* const descriptor = reinterpret_cast<void*>(static_cast<intptr_t>(file));
+    const cuda::Result result = api_.memory_import(&handle, descriptor, cuda::kHandlePosix);
+    if (result != cuda::kSuccess) return Failed("cuMemImportFromShareableHandle", result);
+    const std::lock_guard lock(mutex_);
+    imported_[file] = handle;
+    created_[handle] = bytes;  // released with the driver
+  }
+  const PagePiece page{handle, bytes};
+  return Map(address, {&page, 1}, read_only);
 }
 
 }  // namespace vattention

@@ -53,6 +53,11 @@ class CudaDriver final : public Driver {
   DriverStatus Record(vattn_stream stream, std::unique_ptr<DriverEvent>* event) override;
   DriverStatus MakeStreamWait(vattn_stream stream) override;
   DriverStatus WaitFor(DriverEvent* event) override;
+  DriverStatus RecordOwn(std::unique_ptr<DriverEvent>* event) override;
+  DriverStatus Export(std::span<const PagePiece> pages, bool writable, std::vector<int>* files,
+                      std::vector<PagePlace>* places) override;
+  DriverStatus MapExported(uintptr_t address, uint64_t bytes, int file, uint64_t offset,
+                           bool read_only) override;
 
  private:
   struct Mapping {
@@ -78,6 +83,7 @@ class CudaDriver final : public Driver {
   std::map<uintptr_t, Mapping> mapped_;               // guarded by mutex_: by address
   std::unordered_map<PageHandle, uint64_t> created_;  // guarded by mutex_: bytes
   std::map<uintptr_t, uint64_t> reserved_;            // guarded by mutex_: address -> bytes
+  std::map<int, PageHandle> imported_;                // guarded by mutex_: by file
 };
 
 }  // namespace vattention

@@ -15,6 +15,12 @@ DriverStatus CudaEvent::Record(const std::shared_ptr<CudaContext>& context, cuda
   const CudaContext::Scope scope(*context);
   const cuda::Api& api = context->api();
   if (context->IsCapturing(stream)) return kCaptured;
+  // An event takes the device a few microseconds, however idle it is: who asks for the point that
+  // an idle stream is at need not wait. What the default stream answers for is not only its own.
+  if (stream != nullptr && api.stream_query(stream) == cuda::kSuccess) {
+    event->reset(new CudaEvent(context, nullptr));
+    return {};
+  }
   cuda::Event made = nullptr;
   cuda::Result result = api.event_create(&made, cuda::kEventDisableTiming);
   if (result != cuda::kSuccess) return cuda::Failed("cuEventCreate", result);
@@ -26,12 +32,14 @@ DriverStatus CudaEvent::Record(const std::shared_ptr<CudaContext>& context, cuda
 }
 
 CudaEvent::~CudaEvent() {
+  if (event_ == nullptr) return;
   const CudaContext::Scope scope(*context_);
   context_->api().event_destroy(event_);
 }
 
 // After an error of the device nothing runs any more, so that there is nothing to wait for.
 bool CudaEvent::Done() {
+  if (event_ == nullptr) return true;
   const CudaContext::Scope scope(*context_);
   return context_->api().event_query(event_) != cuda::kNotReady;
 }
@@ -46,7 +54,9 @@ DriverStatus CudaEvent::MakeStreamWait(vattn_stream stream) {
   }
   const CudaContext::Scope scope(*context);
   const cuda::Stream waiting = cuda::StreamOf(stream);
+  // Refused in any case, not only when there happens to be something to wait for.
   if (context->IsCapturing(waiting)) return kCaptured;
+  if (event_ == nullptr) return {};
   return cuda::Check("cuStreamWaitEvent", context_->api().stream_wait_event(waiting, event_, 0));
 }
 

@@ -27,7 +27,7 @@ class CudaEvent final : public DriverEvent {
       : context_(std::move(context)), event_(event) {}
 
   const std::shared_ptr<CudaContext> context_;
-  const cuda::Event event_;
+  const cuda::Event event_;  // nullptr: the stream had nothing to do
 };
 
 }  // namespace vattention

@@ -53,6 +53,12 @@ struct PagePiece {
   uint64_t bytes;  // its size class
 };
 
+// Where a page lies for other processes.
+struct PagePlace {
+  int file;         // index into the files that it was exported with
+  uint64_t offset;  // bytes
+};
+
 // Pieces of memory at equal distances in two dimensions: `planes` times `rows` pieces.
 struct Planes {
   uint64_t bytes;        // of a piece
@@ -144,6 +150,19 @@ class Driver {
   virtual DriverStatus MakeStreamWait(vattn_stream stream) = 0;
   // The cache's own stream waits for `event`, before a Zero or Copy that depends on it.
   virtual DriverStatus WaitFor(DriverEvent* event) = 0;
+  // The point that Zero and Copy have been asked for so far; nullptr when they are done.
+  virtual DriverStatus RecordOwn(std::unique_ptr<DriverEvent>* event) = 0;
+
+  // Makes pages reachable for other processes: appends new descriptors, the caller's to close, to
+  // *files, and for each page where it lies in them to *places. All or none. What is not `writable`
+  // cannot be mapped for writing, where the system can tell. VATTN_UNSUPPORTED where memory cannot
+  // be shared.
+  virtual DriverStatus Export(std::span<const PagePiece> pages, bool writable,
+                              std::vector<int>* files, std::vector<PagePlace>* places) = 0;
+  // Maps a page that another process has exported, `bytes` from `offset` of a file on, at an address
+  // inside a reservation. The file may be closed afterwards. Unmap takes the mapping away.
+  virtual DriverStatus MapExported(uintptr_t address, uint64_t bytes, int file, uint64_t offset,
+                                   bool read_only) = 0;
 };
 
 }  // namespace vattention

@@ -153,4 +153,20 @@ DriverStatus FaultyDriver::WaitFor(DriverEvent* event) {
   return inner_->WaitFor(event);
 }
 
+DriverStatus FaultyDriver::RecordOwn(std::unique_ptr<DriverEvent>* event) {
+  if (DriverStatus status = Enter(VATTN_CALL_EVENT); !status.ok()) return status;
+  return inner_->RecordOwn(event);
+}
+
+// Neither moves memory of this cache.
+DriverStatus FaultyDriver::Export(std::span<const PagePiece> pages, bool writable,
+                                  std::vector<int>* files, std::vector<PagePlace>* places) {
+  return inner_->Export(pages, writable, files, places);
+}
+
+DriverStatus FaultyDriver::MapExported(uintptr_t address, uint64_t bytes, int file, uint64_t offset,
+                                       bool read_only) {
+  return inner_->MapExported(address, bytes, file, offset, read_only);
+}
+
 }  // namespace vattention

@@ -46,6 +46,11 @@ class FaultyDriver final : public Driver {
   DriverStatus Record(vattn_stream stream, std::unique_ptr<DriverEvent>* event) override;
   DriverStatus MakeStreamWait(vattn_stream stream) override;
   DriverStatus WaitFor(DriverEvent* event) override;
+  DriverStatus RecordOwn(std::unique_ptr<DriverEvent>* event) override;
+  DriverStatus Export(std::span<const PagePiece> pages, bool writable, std::vector<int>* files,
+                      std::vector<PagePlace>* places) override;
+  DriverStatus MapExported(uintptr_t address, uint64_t bytes, int file, uint64_t offset,
+                           bool read_only) override;
 
  private:
   // Counts a call, sleeps if the plan says so, and says whether it fails.

@@ -71,7 +71,7 @@ uint64_t HostDriver::MaxReservation() {
 }
 
 std::unique_ptr<HostDriver> HostDriver::Make(const char* cgroup_root, DriverStatus* status) {
-  const int file = memfd_create("vattention-kv-cache", MFD_CLOEXEC);
+  const int file = memfd_create("vattention-kv-cache", MFD_CLOEXEC | MFD_ALLOW_SEALING);
   if (file < 0) {
     *status = Failed("memfd_create", errno);
     return nullptr;
@@ -81,6 +81,8 @@ std::unique_ptr<HostDriver> HostDriver::Make(const char* cgroup_root, DriverStat
     close(file);
     return nullptr;
   }
+  // Nobody who is given the file can take memory away under us. Not every system has seals.
+  static_cast<void>(fcntl(file, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL));
   *status = {};
   return std::unique_ptr<HostDriver>(new HostDriver(file, cgroup_root));
 }
@@ -238,6 +240,40 @@ DriverStatus HostDriver::MakeStreamWait(vattn_stream) { return {}; }
 DriverStatus HostDriver::WaitFor(DriverEvent* event) {
   while (!event->Done()) std::this_thread::yield();
   return {};
+}
+
+DriverStatus HostDriver::RecordOwn(std::unique_ptr<DriverEvent>* event) {
+  event->reset();
+  return {};
+}
+
+// One file holds them all.
+DriverStatus HostDriver::Export(std::span<const PagePiece> pages, bool writable,
+                                std::vector<int>* files, std::vector<PagePlace>* places) {
+  // A new opening of the file: its descriptor cannot be mapped for writing.
+  char path[64];
+  std::snprintf(path, sizeof(path), "/proc/self/fd/%d", file_);
+  const int file =
+      writable ? fcntl(file_, F_DUPFD_CLOEXEC, 0) : open(path, O_RDONLY | O_CLOEXEC);
+  if (file < 0) return {VATTN_DEVICE_ERROR, writable ? "fcntl(F_DUPFD_CLOEXEC)" : "open", errno};
+  for (const PagePiece& page : pages) {
+    places->push_back({static_cast<int>(files->size()), page.handle});
+  }
+  files->push_back(file);
+  return {};
+}
+
+DriverStatus HostDriver::MapExported(uintptr_t address, uint64_t bytes, int file, uint64_t offset,
+                                     bool read_only) {
+  // Past the end of a file there is no memory, and no error before it is touched.
+  struct stat about;
+  if (fstat(file, &about) != 0) return Failed("fstat", errno);
+  const auto size = static_cast<uint64_t>(about.st_size);
+  if (offset > size || bytes > size - offset) return Failed("mmap", EINVAL);
+  const int protection = read_only ? PROT_READ : PROT_READ | PROT_WRITE;
+  void* got = mmap(Pointer(address), bytes, protection, MAP_SHARED | MAP_FIXED, file,
+                   static_cast<off_t>(offset));
+  return got == MAP_FAILED ? Failed("mmap", errno) : DriverStatus{};
 }
 
 uint64_t HostDriver::CommittedBytes() const {

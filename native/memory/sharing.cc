@@ -119,7 +119,7 @@ Status Fork(CacheCore* core, vattn_sequence source_handle, uint32_t length,
 }
 
 Status CreateSpan(CacheCore* core, vattn_sequence handle, uint32_t from, uint32_t to,
-                  vattn_span* id) {
+                  bool exported, vattn_span* id) {
   Lock lock(core->mutex);
   uint32_t index;
   if (Status status = core->FindSettled(&lock, handle, &index); !status.ok()) return status;
@@ -140,6 +140,7 @@ Status CreateSpan(CacheCore* core, vattn_sequence handle, uint32_t from, uint32_
   Span span;
   span.from = from;
   span.to = to;
+  span.exported = exported;
   if (Status status = core->streams.RecordAll(&span.written); !status.ok()) return status;
   const Slot& slot = core->slots[sequence.slot];
   for (uint32_t t = 0; t < core->tensors(); ++t) {
@@ -164,7 +165,7 @@ Status ReleaseSpan(CacheCore* core, vattn_span id, uint64_t* freed_bytes) {
   Lock lock(core->mutex);
   if (Status status = core->CheckOpen(); !status.ok()) return status;
   const auto found = core->spans.find(id);
-  if (found == core->spans.end()) {
+  if (found == core->spans.end() || found->second.exported) {
     return Status::InvalidArgument("expected a span of this cache, received ", id,
                                    ", which was released or never made.");
   }

@@ -13,7 +13,7 @@ Status Fork(CacheCore* core, vattn_sequence source, uint32_t length, vattn_seque
 
 // See contiguous_cache.h.
 Status CreateSpan(CacheCore* core, vattn_sequence sequence, uint32_t from, uint32_t to,
-                  vattn_span* span);
+                  bool exported, vattn_span* span);
 Status ReleaseSpan(CacheCore* core, vattn_span span, uint64_t* freed_bytes);
 Status AllocateShared(CacheCore* core, const vattn_span* spans, int32_t count, uint32_t length,
                       vattn_sequence* sequence);

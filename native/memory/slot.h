@@ -93,7 +93,7 @@ struct Condemned {
   bool busy = false;      // being unmapped
 };
 
-// A span of the prefix index: pages that hold tokens [from, to).
+// Pages that hold tokens [from, to), kept for the prefix index or for other processes.
 struct Span {
   struct Piece {
     uint32_t tensor;
@@ -104,6 +104,7 @@ struct Span {
   uint32_t to;
   std::vector<Piece> pieces;  // by tensor, then by offset
   FencePtr written;           // what may still have been writing them when the span was made
+  bool exported = false;      // for other processes: not the index's, and stays when the cache closes
 };
 
 }  // namespace vattention::memory

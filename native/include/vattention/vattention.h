@@ -6,6 +6,7 @@
 #include "vattention/contiguous_cache.h"
 #include "vattention/device.h"
 #include "vattention/kv_cache.h"
+#include "vattention/page_export.h"
 #include "vattention/paged_cache.h"
 #include "vattention/status.h"
 

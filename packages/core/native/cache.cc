@@ -276,7 +276,7 @@ void Cache::Close(const Napi::CallbackInfo& info) {
     vattn_events_listen(ref_.cache, nullptr, nullptr, nullptr);
     feed_->Close();
   }
-  timelines_.clear();
+  attached_.clear();
   ReportMemory(info.Env(), 0);
 }
 

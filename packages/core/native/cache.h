@@ -10,6 +10,7 @@
 #include <memory>
 
 #include "cache_options.h"
+#include "cuda_device.h"
 #include "event_feed.h"
 #include "job_thread.h"
 #include "vattention/contiguous_cache.h"
@@ -29,6 +30,11 @@ class Cache : public Napi::ObjectWrap<Cache> {
 
  private:
   class CallJob;
+  // Keeps a stream that was made here for as long as the cache looks at it.
+  struct Attached {
+    std::shared_ptr<vattn_timeline> timeline;
+    std::shared_ptr<CudaStream> stream;
+  };
 
   // The hot path.
   Napi::Value Step(const Napi::CallbackInfo& info);
@@ -88,7 +94,7 @@ class Cache : public Napi::ObjectWrap<Cache> {
   size_t pending_ = 0;                // promises
   std::shared_ptr<EventFeed> feed_;
   std::unique_ptr<JobThread> jobs_;
-  std::map<uint64_t, std::shared_ptr<vattn_timeline>> timelines_;  // of attached streams
+  std::map<uint64_t, Attached> attached_;  // by handle
 };
 
 }  // namespace vattention::core

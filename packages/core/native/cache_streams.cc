@@ -3,33 +3,26 @@
 #include "environment.h"
 #include "fence.h"
 #include "node/args.h"
+#include "stream_argument.h"
 
 namespace vattention::core {
-namespace {
 
 using node::ErrorRecord;
 
-// (deviceType, deviceIndex, handle)
-vattn_stream ReadStream(const Napi::CallbackInfo& info) {
-  return {node::Integer<int32_t>(info[0]), node::Integer<int32_t>(info[1]),
-          static_cast<uint64_t>(reinterpret_cast<uintptr_t>(node::Address(info[2])))};
-}
-
-}  // namespace
-
 void Cache::Attach(const Napi::CallbackInfo& info) {
   const vattn_stream stream = ReadStream(info);
-  auto timeline = Environment::Of(info.Env()).timelines.Find(stream);
+  Environment& environment = Environment::Of(info.Env());
+  Attached attached{environment.timelines.Find(stream), environment.devices.FindStream(stream)};
   ErrorRecord error;
   node::Check(info.Env(), ref_.api->attach_stream(ref_.cache, stream, &error), error);
-  if (timeline != nullptr) timelines_[stream.handle] = std::move(timeline);
+  attached_[stream.handle] = std::move(attached);
 }
 
 void Cache::Detach(const Napi::CallbackInfo& info) {
   const vattn_stream stream = ReadStream(info);
   ErrorRecord error;
   node::Check(info.Env(), ref_.api->detach_stream(ref_.cache, stream, &error), error);
-  timelines_.erase(stream.handle);
+  attached_.erase(stream.handle);
 }
 
 void Cache::WaitReady(const Napi::CallbackInfo& info) {

@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "async_host.h"
+#include "cuda_devices.h"
 #include "fence_watcher.h"
 #include "timeline.h"
 
@@ -15,13 +16,17 @@ namespace vattention::core {
 
 struct Environment {
   explicit Environment(Napi::Env env)
-      : host(AsyncHost::Create(env)), watcher(std::make_unique<FenceWatcher>(host)) {}
+      : host(AsyncHost::Create(env)),
+        watcher(std::make_shared<FenceWatcher>(host)),
+        devices(watcher) {}
   static Environment& Of(Napi::Env env) { return *env.GetInstanceData<Environment>(); }
 
   std::shared_ptr<AsyncHost> host;
-  std::unique_ptr<FenceWatcher> watcher;
+  std::shared_ptr<FenceWatcher> watcher;
   TimelineRegistry timelines;
+  CudaDevices devices;
   Napi::FunctionReference fence;  // the constructor of Fence
+  Napi::FunctionReference graph;  // the constructor of Graph
 };
 
 }  // namespace vattention::core

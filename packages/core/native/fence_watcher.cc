@@ -15,11 +15,12 @@ constexpr std::chrono::microseconds kLongestPause{1000};
 
 }  // namespace
 
-class FenceWatcher::Watched final : public Completion {
+class FenceWatcher::Promised final : public Awaited {
  public:
-  Watched(Napi::Env env, std::shared_ptr<const SharedFence> fence)
+  Promised(Napi::Env env, std::shared_ptr<const SharedFence> fence)
       : deferred_(Napi::Promise::Deferred::New(env)), fence_(std::move(fence)) {}
-  bool Done() const { return fence_->Done(); }
+  bool Done() const override { return fence_->Done(); }
+  bool settles() const override { return true; }
   Napi::Promise Promise() const { return deferred_.Promise(); }
   void Complete(Napi::Env env) override { deferred_.Resolve(env.Undefined()); }
 
@@ -33,34 +34,39 @@ FenceWatcher::FenceWatcher(std::shared_ptr<AsyncHost> host) : host_(std::move(ho
 FenceWatcher::~FenceWatcher() { Stop(); }
 
 Napi::Promise FenceWatcher::Watch(Napi::Env env, std::shared_ptr<const SharedFence> fence) {
-  auto watched = std::make_unique<Watched>(env, std::move(fence));
-  const Napi::Promise promise = watched->Promise();
+  auto promised = std::make_unique<Promised>(env, std::move(fence));
+  const Napi::Promise promise = promised->Promise();
+  Watch(std::move(promised));
+  return promise;
+}
+
+void FenceWatcher::Watch(std::unique_ptr<Awaited> awaited) {
+  if (stop_) return;  // written on this thread
   if (!thread_.joinable()) {
     thread_ = std::thread([this] { Loop(); });
     host_->Add(this);
   }
-  host_->Begin();
+  if (awaited->settles()) host_->Begin();
   {
     std::lock_guard lock(mutex_);
-    added_.push_back(std::move(watched));
+    added_.push_back(std::move(awaited));
   }
   wake_.notify_one();
-  return promise;
 }
 
 void FenceWatcher::Stop() {
-  if (!thread_.joinable()) return;
-  host_->Remove(this);
   {
     std::lock_guard lock(mutex_);
     stop_ = true;
   }
+  if (!thread_.joinable()) return;
+  host_->Remove(this);
   wake_.notify_one();
   thread_.join();
 }
 
 void FenceWatcher::Loop() {
-  std::vector<std::unique_ptr<Watched>> watched;
+  std::vector<std::unique_ptr<Awaited>> watched;
   auto pause = kShortestPause;
   for (;;) {
     {
@@ -77,9 +83,12 @@ void FenceWatcher::Loop() {
       added_.clear();
     }
     const auto waiting = std::partition(watched.begin(), watched.end(),
-                                        [](const auto& fence) { return !fence->Done(); });
+                                        [](const auto& awaited) { return !awaited->Done(); });
     pause = waiting == watched.end() ? std::min(pause * 2, kLongestPause) : kShortestPause;
-    for (auto done = waiting; done != watched.end(); ++done) host_->Post(std::move(*done), true);
+    for (auto done = waiting; done != watched.end(); ++done) {
+      const bool settles = (*done)->settles();
+      host_->Post(std::move(*done), settles);
+    }
     watched.erase(waiting, watched.end());
   }
 }

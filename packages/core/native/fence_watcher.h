@@ -1,4 +1,5 @@
-// A thread that watches fences for promises. Started by the first; one per environment.
+// A thread that watches points of streams: for promises, and for what is to happen then. Started by
+// the first; one per environment.
 #ifndef VATTENTION_CORE_FENCE_WATCHER_H_
 #define VATTENTION_CORE_FENCE_WATCHER_H_
 
@@ -29,6 +30,15 @@ struct SharedFence {
   bool Done() const { return api->fence_done(fence) != 0; }
 };
 
+// Something to wait for; what completes it runs on the JavaScript thread afterwards.
+class Awaited : public Completion {
+ public:
+  // On any thread. Never blocks.
+  virtual bool Done() const = 0;
+  // Whether a promise waits for it, so that the event loop has to stay alive.
+  virtual bool settles() const { return false; }
+};
+
 class FenceWatcher final : public HostedThread {
  public:
   explicit FenceWatcher(std::shared_ptr<AsyncHost> host);
@@ -36,16 +46,18 @@ class FenceWatcher final : public HostedThread {
 
   // A promise that resolves once the fence is done. JavaScript thread only.
   Napi::Promise Watch(Napi::Env env, std::shared_ptr<const SharedFence> fence);
+  // Dropped when the environment has ended. JavaScript thread only.
+  void Watch(std::unique_ptr<Awaited> awaited);
   void Stop() override;
 
  private:
-  class Watched;
+  class Promised;
   void Loop();
 
   const std::shared_ptr<AsyncHost> host_;
   std::mutex mutex_;
   std::condition_variable wake_;
-  std::vector<std::unique_ptr<Watched>> added_;  // guarded by mutex_
+  std::vector<std::unique_ptr<Awaited>> added_;  // guarded by mutex_
   bool stop_ = false;                            // guarded by mutex_
   std::thread thread_;
 };

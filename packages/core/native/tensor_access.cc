@@ -63,9 +63,9 @@ struct Access {
   // Between the tensor and `dense`, [count] elements of the tensor's dtype.
   void Copy(Napi::Env env, uint8_t* dense, CopyDirection direction) const {
     if (tensor.device_type == VATTN_DEVICE_CUDA) {
-      node::ErrorRecord error;
-      const vattn_status status = CopyOnDevice(tensor, element_bytes, dense, direction, &error);
-      if (status != VATTN_OK) throw node::MakeError(env, status, error);
+      const vattn_tensor host = Dense(dense);
+      const bool reads = direction == CopyDirection::kFromTensor;
+      CopyNow(env, reads ? tensor : host, reads ? host : tensor, element_bytes);
       return;
     }
     const int failure = CopyStrided(tensor, element_bytes, dense, direction, direct);
@@ -77,6 +77,17 @@ struct Access {
                   direction == CopyDirection::kFromTensor ? "read" : "written");
     error.driver_code = failure;
     throw node::MakeError(env, VATTN_INVALID_ARGUMENT, error);
+  }
+
+  // The tensor's elements as they lie in `dense`.
+  vattn_tensor Dense(uint8_t* dense) const {
+    vattn_tensor host = tensor;
+    host.data = dense;
+    host.device_type = VATTN_DEVICE_CPU;
+    host.device_index = 0;
+    int64_t stride = 1;
+    for (int32_t i = host.rank; i-- > 0; stride *= host.shape[i]) host.stride[i] = stride;
+    return host;
   }
 
   vattn_tensor tensor{};

@@ -129,7 +129,7 @@ export interface NativeCache {
   close(): void
 }
 
-/** Aligned memory of the host. */
+/** Memory of a tensor: aligned and of the host, pinned, or of a GPU. */
 export interface NativeMemory {
   readonly address: bigint
   /** Idempotent. */
@@ -147,6 +147,57 @@ export interface NativeTimeline {
   complete(work: number): void
 }
 
+/** A GPU, without the words of the interface. */
+export interface NativeDevice {
+  readonly index: number
+  readonly name: string
+  readonly uuid: string
+  readonly computeCapability: string
+  readonly totalBytes: number
+  readonly freeBytes: number
+  /** Empty: it can be used. */
+  readonly unusable: string
+}
+
+/** What `devices` gives; empty texts stand for nothing. */
+export interface NativeDevices {
+  readonly devices: NativeDevice[]
+  readonly driverVersion: string
+  readonly reason: string
+}
+
+/** A CUDA stream. */
+export interface NativeStream {
+  readonly handle: bigint
+  /** Idempotent. What it was given still runs; the stream goes when no cache has it attached. */
+  release(): void
+}
+
+/** Work on a stream that ends when its owner says so. */
+export interface NativeStreamGate {
+  /** Gives one more piece of work to the stream and returns its number. */
+  submit(): number
+  /** Ends all work up to number `work`; returns when the stream is at the next, or at its end. */
+  complete(work: number): void
+  /** Ends all work. Idempotent. */
+  release(): void
+}
+
+/** A point in a stream's order whose time the GPU notes. */
+export interface NativeTimePoint {
+  /** Throws busy while one of the two has not passed. */
+  millisecondsSince(earlier: NativeTimePoint): number
+  /** Idempotent. */
+  release(): void
+}
+
+/** A CUDA graph, ready to be launched. */
+export interface NativeGraph {
+  launch(deviceType: number, deviceIndex: number, handle: bigint): void
+  /** Idempotent. */
+  release(): void
+}
+
 /** The whole addon. */
 export interface CoreAddon {
   readonly Cache: new (
@@ -157,7 +208,40 @@ export interface CoreAddon {
     onEvents: ((events: Float64Array) => void) | undefined,
   ) => NativeCache
   readonly Memory: new (bytes: number, alignment: number) => NativeMemory
+  readonly PinnedMemory: new (bytes: number, deviceIndex: number) => NativeMemory
+  readonly DeviceMemory: new (bytes: number, deviceIndex: number) => NativeMemory
   readonly Timeline: new () => NativeTimeline
+  /** `urgent`: of the device's highest priority. */
+  readonly Stream: new (deviceIndex: number, urgent: boolean) => NativeStream
+  readonly StreamGate: new (stream: NativeStream) => NativeStreamGate
+  readonly TimePoint: new (
+    deviceType: number,
+    deviceIndex: number,
+    handle: bigint,
+  ) => NativeTimePoint
+  devices(): NativeDevices
+  deviceMemory(deviceIndex: number): { readonly totalBytes: number; readonly freeBytes: number }
+  recordFence(deviceType: number, deviceIndex: number, handle: bigint): NativeFence
+  makeStreamWait(deviceType: number, deviceIndex: number, handle: bigint, fence: NativeFence): void
+  beginCapture(deviceType: number, deviceIndex: number, handle: bigint): void
+  /** Ends it in any case. The graph when it is wanted; it throws when there can be none. */
+  endCapture(
+    deviceType: number,
+    deviceIndex: number,
+    handle: bigint,
+    wanted: boolean,
+  ): NativeGraph | undefined
+  /**
+   * Copies record 0 of `records` to record 1; one of them is on a GPU. Without a stream it is done
+   * when it returns.
+   */
+  copyTensor(
+    records: Float64Array,
+    elementBytes: number,
+    deviceType?: number,
+    deviceIndex?: number,
+    handle?: bigint,
+  ): void
   geometry(options: NativeCacheOptions): NativeGeometry
   /**
    * Copies between strided memory, described by record 0 of `record` (native/node/tensor_record.h),

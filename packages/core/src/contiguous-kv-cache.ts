@@ -32,14 +32,15 @@ import { toNativeFaults, type FaultPlan } from '../../../native/node/fault-plan.
 import { NativeCalls } from '../../../native/node/native-calls.ts'
 import { nativeStatus } from '../../../native/node/native-error.ts'
 import { stepNumbers, toStepResult } from '../../../native/node/step-result.ts'
-import type { NativeCache } from './addon.ts'
-import { CacheFence } from './cache-fence.ts'
+import type { NativeCache, NativeFence } from './addon.ts'
 import { makeView } from './cache-view.ts'
+import { checkAnyStream } from './check-device.ts'
 import { resolveOptions, type ContiguousTestOptions } from './contiguous-options.ts'
 import { createNativeCache } from './create-native-cache.ts'
 import { geometryOf, type ContiguousGeometry } from './geometry.ts'
 import { Mapper } from './mapper.ts'
 import { PrefixIndex } from './prefix-index.ts'
+import { StreamFence } from './stream-fence.ts'
 import { checkTrim, type TrimOptions } from './trim-options.ts'
 
 type OutOfMemory = Extract<StepResult, { status: 'outOfMemory' }>
@@ -206,7 +207,7 @@ export class ContiguousKvCache implements KvCache, AsyncDisposable {
   }
 
   free(sequence: Sequence, after?: Fence): void {
-    const fence = CacheFence.native(after)
+    const fence = nativeAfter(after)
     this.#calls.ofSequence(sequence, this.#native, () => this.#native.free(sequence, fence))
     this.#prefixes.forget(sequence)
   }
@@ -217,7 +218,7 @@ export class ContiguousKvCache implements KvCache, AsyncDisposable {
    */
   recordFence(stream: Stream): Fence {
     this.#meet(stream)
-    return this.#onStream(stream, (...to) => new CacheFence(this.#native.recordFence(...to)))
+    return this.#onStream(stream, (...to) => new StreamFence(this.#native.recordFence(...to)))
   }
 
   /** @throws `ERR_VATTENTION_INVALID_ARGUMENT` for a stream of another device. */
@@ -231,6 +232,7 @@ export class ContiguousKvCache implements KvCache, AsyncDisposable {
    * attached twice, a stream is to be detached twice.
    */
   attachStream(stream: Stream): void {
+    checkAnyStream(stream)
     this.#onStream(stream, (...to) => this.#native.attach(...to))
   }
 
@@ -386,7 +388,7 @@ export class ContiguousKvCache implements KvCache, AsyncDisposable {
     after: Fence | undefined,
   ): void {
     checkLength(name, token, this.shape.maxLength)
-    const fence = CacheFence.native(after)
+    const fence = nativeAfter(after)
     this.#calls.ofSequence(sequence, this.#native, () =>
       this.#withinBacked(sequence, name, token, () => this.#native[what](sequence, token, fence)),
     )
@@ -426,4 +428,8 @@ export class ContiguousKvCache implements KvCache, AsyncDisposable {
     const { device, handle } = stream
     return this.#calls.run(() => call(deviceTypeCode(device), deviceIndex(device), handle))
   }
+}
+
+function nativeAfter(fence: Fence | undefined): NativeFence | undefined {
+  return fence === undefined ? undefined : StreamFence.native('after', fence)
 }

@@ -20,6 +20,7 @@ import {
 
 import { toNativeFaults, type FaultPlan } from '../../../native/node/fault-plan.ts'
 import type { NativeCacheOptions } from './addon.ts'
+import { reason } from './reason.ts'
 
 /** What a cache can be given beyond its options, for tests of whatever is built on it. */
 export interface ContiguousTestOptions {
@@ -230,8 +231,4 @@ export function contiguousReasons(options: ContiguousCacheOptions): Reason[] {
 
 function isObject(value: unknown): value is object {
   return typeof value === 'object' && value !== null
-}
-
-function reason(code: string, expected: string, found: string): Reason {
-  return { code, message: `${code}: ${expected} required, found ${found}`, expected, found }
 }

@@ -6,26 +6,13 @@
  * error then, where a plain load would end the process. Tensors on a GPU are copied by its driver,
  * behind everything that was given to the device before.
  */
-import {
-  dtypes,
-  elementCount,
-  errors,
-  maxRank,
-  spanBytes,
-  type Device,
-  type DType,
-  type Reason,
-  type Tensor,
-} from '@vattention/interface'
+import { elementCount, errors, type DType, type Tensor } from '@vattention/interface'
 
 import { callNative } from '../../../native/node/native-error.ts'
 import { tensorRecordLength, writeTensorRecord } from '../../../native/node/tensor-record.ts'
 import { addon } from './addon.ts'
-import { HostMemory } from './host-memory.ts'
-import { liveOwner } from './owned-tensor.ts'
-
-/** Typed arrays hold no more elements than this. */
-const mostElements = 2 ** 32
+import { checkTensor } from './check-tensor.ts'
+import { HostMemory } from './tensor-memory.ts'
 
 type BitsArray = Uint8Array | Uint16Array | Uint32Array
 
@@ -92,47 +79,7 @@ export function write(tensor: Tensor, values: Float32Array | Int32Array | BitsAr
 
 /** Checks the tensor, fills the record, and says whether the memory may be touched directly. */
 function prepare(what: string, tensor: Tensor): boolean {
-  const reasons = reasonsAgainst(tensor)
-  if (reasons.length > 0) throw errors.invalidTensor(what, reasons)
-  const owner = liveOwner(tensor)
+  const owner = checkTensor(what, tensor)
   writeTensorRecord(record, 0, tensor)
-  return owner instanceof HostMemory && isInside(what, tensor, owner)
-}
-
-function isInside(what: string, tensor: Tensor, { address, bytes }: HostMemory): true {
-  const offset = Number(tensor.data - address)
-  const span = spanBytes(tensor)
-  if (offset >= 0 && offset + span <= bytes) return true
-  throw errors.invalidTensor(what, [
-    reason('data', `inside the ${bytes} bytes of its owner`, `bytes ${offset}..${offset + span}`),
-  ])
-}
-
-function reasonsAgainst(tensor: Tensor): Reason[] {
-  if (typeof tensor !== 'object' || tensor === null) {
-    return [reason('tensor', 'a tensor', String(tensor))]
-  }
-  const { data, dtype, shape, strides, device } = tensor
-  const found: Reason[] = []
-  if (!dtypes.includes(dtype)) found.push(reason('dtype', dtypes.join(' or '), String(dtype)))
-  if (device?.type !== 'cpu' && device?.type !== 'cuda') {
-    found.push(reason('device', 'cpu or cuda', String((device as Device | undefined)?.type)))
-  }
-  const integers = (list: unknown): list is readonly number[] =>
-    Array.isArray(list) && list.every((value) => Number.isSafeInteger(value) && value >= 0)
-  if (!integers(shape) || shape.length < 1 || shape.length > maxRank) {
-    found.push(reason('shape', `1 to ${maxRank} integers of at least 0`, JSON.stringify(shape)))
-  } else if (!integers(strides) || strides.length !== shape.length) {
-    const expected = `${shape.length} integers of at least 0`
-    found.push(reason('strides', expected, JSON.stringify(strides)))
-  } else if (elementCount(shape) >= mostElements) {
-    found.push(reason('shape', `fewer than ${mostElements} elements`, `[${shape.join(', ')}]`))
-  } else if (typeof data !== 'bigint' || (data <= 0n && elementCount(shape) > 0)) {
-    found.push(reason('data', 'an address', String(data)))
-  }
-  return found
-}
-
-function reason(code: string, expected: string, found: string): Reason {
-  return { code, message: `${code}: ${expected} required, found ${found}`, expected, found }
+  return owner instanceof HostMemory
 }
