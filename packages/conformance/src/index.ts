@@ -5,10 +5,13 @@
  * @packageDocumentation
  */
 export * from './case.ts'
-export * from './suite.ts'
+export { backendSuite, cacheSuite, type Suite, type SuiteCase } from './suite.ts'
+export { backendGrid, suitesOrReason } from './backend-grid.ts'
 export * from './subject.ts'
 export * from './memory.ts'
 export { hostMemory } from './host-memory.ts'
+export { deviceMemory } from './device-memory.ts'
+export { streamCapture, type CapturedWork, type StreamCapture } from './stream-capture.ts'
 export { CacheRows, type KeyOrValue } from './cache-rows.ts'
 export { backendCases } from './backend/backend-cases.ts'
 export { backendContext, cacheContext } from './contexts.ts'
@@ -16,6 +19,13 @@ export type { BackendCase, BackendContext } from './backend/context.ts'
 export type { BackendNeeds, CapabilityFlag, DescribedConfig } from './backend/needs.ts'
 export { cacheCases } from './cache/cache-cases.ts'
 export type { CacheCase, CacheContext, CacheNeeds } from './cache/context.ts'
+export {
+  fuzzCache,
+  type FuzzOptions,
+  type FuzzReport,
+  type FuzzSubject,
+  type MakeFuzzSubject,
+} from './fuzz/index.ts'
 export { fillRandom, mix, Random } from './random.ts'
 export { rounding, roundAll, type Rounding } from './number-formats.ts'
 export {

@@ -1,7 +1,7 @@
 /**
  * How the kit reaches memory by address, so that it runs on any device: cases make tensors, fill
- * them, and read back what a backend or a cache wrote. The default is host memory of
- * `@vattention/core`; a CUDA backend brings one that copies.
+ * them, and read back what a backend or a cache wrote. The default is `@vattention/core`'s memory of
+ * the backend's device.
  */
 import { cpu, dtypeBytes, type Device, type DType, type Tensor } from '@vattention/interface'
 

@@ -8,6 +8,7 @@ import type {
 } from '@vattention/interface'
 
 import type { Memory } from './memory.ts'
+import type { StreamCapture } from './stream-capture.ts'
 
 /** Makes a contiguous cache; the kit disposes it. */
 export type MakeContiguousCache = (options: ContiguousCacheOptions) => KvCache
@@ -24,16 +25,31 @@ export interface BackendSubject {
     readonly contiguous?: MakeContiguousCache
     readonly paged?: MakePagedCache
   }
-  /** Memory that the backend can address. Defaults to `@vattention/core`'s host memory. */
+  /** Memory that the backend can address. Defaults to `@vattention/core`'s of its device. */
   readonly memory?: Memory
+  /** Captures streams, for the cases of graphs. Defaults to `@vattention/core`'s on a GPU. */
+  readonly graphs?: StreamCapture
+  /**
+   * Makes streams for the cases of streams. Defaults to `@vattention/core`'s of the device, with the
+   * default memory.
+   */
+  readonly stream?: () => TestStream
   /**
    * All layouts and cache kinds go through one kernel, so their results must be equal bit for bit.
    * Defaults to `false`: equal to rounding.
    */
   readonly sameKernel?: boolean
+  /**
+   * Its kernels add probabilities up after rounding them to the query's dtype, as FlashInfer's do on
+   * tensor cores: a log-sum-exp may be off by as much as such a rounding. Defaults to `false`.
+   */
+  readonly sumsRounded?: boolean
 }
 
-/** A stream whose work ends when the test says so, such as `@vattention/core`'s `HostTimeline`. */
+/**
+ * A stream with work that ends when the test says so, such as `@vattention/core`'s `HostTimeline` and
+ * `CudaTestStream`.
+ */
 export interface TestStream extends Stream, Disposable {
   /** Starts a piece of work and returns its number. */
   submit(): number

@@ -40,7 +40,8 @@ export function cacheSuite(name: string, subject: CacheSubject): Suite {
   return suiteOf(name, cacheCases(subject.kind), cacheContext(subject))
 }
 
-function suiteOf<Needs, Context extends CaseContext<Needs>>(
+/** A suite of cases that run in one context. */
+export function suiteOf<Needs, Context extends CaseContext<Needs>>(
   name: string,
   cases: readonly ConformanceCase<Context, Needs>[],
   context: Context,

@@ -27,7 +27,15 @@ export function outputBound(circumstances: Circumstances, pt: number): number {
   return factor * pt + 1e-5
 }
 
-/** Error allowed for a log-sum-exp: absolute below 1, relative above. */
-export function lseBound(dtype: DType, lse: number): number {
-  return (dtype === 'float32' ? 1e-5 : 1e-3) * Math.max(1, Math.abs(lse))
+/** Half the distance between 1 and the next number: the most that rounding changes, relatively. */
+const unitRoundoff: Partial<Record<DType, number>> = { bfloat16: 2 ** -9, float16: 2 ** -12 }
+
+/**
+ * Error allowed for a log-sum-exp: absolute below 1, relative above.
+ *
+ * @param sumsRounded As in `BackendSubject`. Defaults to `false`.
+ */
+export function lseBound(dtype: DType, lse: number, sumsRounded = false): number {
+  const rounding = sumsRounded ? (unitRoundoff[dtype] ?? 0) : 0
+  return (dtype === 'float32' ? 1e-5 : 1e-3) * Math.max(1, Math.abs(lse)) + rounding
 }

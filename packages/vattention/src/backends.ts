@@ -1,35 +1,65 @@
 import { createCpuBackend } from '@vattention/cpu'
-import type { AttentionBackend } from '@vattention/interface'
+import { errors, VattentionError, type AttentionBackend, type Device } from '@vattention/interface'
 
 /** A backend that the command knows by name, whether it is installed or not. */
 export interface KnownBackend {
   readonly name: string
   /** The npm package that has it. */
   readonly package: string
+  /** The function that makes it, of a package that has more than one. Defaults to `createBackend`. */
+  readonly create?: string
+  /** What it computes on. */
+  readonly deviceType: Device['type']
 }
 
 /** A backend, or why there is none. */
 export type OpenedBackend = KnownBackend &
-  ({ readonly backend: AttentionBackend } | { readonly unavailable: string })
+  (
+    | { readonly backend: AttentionBackend }
+    | {
+        /** In words. */
+        readonly unavailable: string
+        /** The same as an error, for who has asked for this one. */
+        readonly error: VattentionError
+      }
+  )
 
 /** What opening a backend may be told. */
 export interface OpenBackendOptions {
   /** Threads of a CPU backend. */
   readonly threads?: number
+  /** The GPU of the others. Defaults to the first. */
+  readonly device?: Device
 }
 
 /** All backends, in the order in which automatic selection prefers them. */
 export const knownBackends: readonly KnownBackend[] = [
-  { name: 'flash-attention-3', package: '@vattention/flash-attention-3' },
-  { name: 'flash-attention-2', package: '@vattention/flash-attention-2' },
-  { name: 'flashinfer', package: '@vattention/flashinfer' },
-  { name: 'cpu', package: '@vattention/cpu' },
+  {
+    name: 'flash-attention-3',
+    package: '@vattention/flash-attention-3',
+    deviceType: 'cuda',
+  },
+  {
+    name: 'flash-attention-2',
+    package: '@vattention/flash-attention-2',
+    deviceType: 'cuda',
+  },
+  { name: 'flashinfer', package: '@vattention/flashinfer', deviceType: 'cuda' },
+  {
+    name: 'flashinfer-hopper',
+    package: '@vattention/flashinfer',
+    create: 'createFlashInferHopperBackend',
+    deviceType: 'cuda',
+  },
+  // The baseline: only where its pool layout is asked for.
+  { name: 'paged-attention', package: '@vattention/paged-attention', deviceType: 'cuda' },
+  { name: 'cpu', package: '@vattention/cpu', deviceType: 'cpu' },
 ]
 
-/** What a backend's package exports: one function that makes it. */
-type BackendModule = Readonly<Record<string, unknown>> & {
-  readonly createBackend?: (options: OpenBackendOptions) => AttentionBackend
-}
+/** What a backend's package exports: functions that make it. */
+type BackendModule = Readonly<
+  Record<string, ((options: { readonly device?: Device }) => AttentionBackend) | undefined>
+>
 
 /**
  * Opens every known backend that is installed and usable. The caller disposes those it got.
@@ -41,21 +71,27 @@ export async function openBackends(options: OpenBackendOptions = {}): Promise<Op
 
 async function openBackend(
   known: KnownBackend,
-  options: OpenBackendOptions,
+  { threads, device }: OpenBackendOptions,
 ): Promise<OpenedBackend> {
   try {
-    if (known.name === 'cpu') return { ...known, backend: createCpuBackend(options) }
-    const loaded = (await import(known.package)) as BackendModule
-    if (!loaded.createBackend) {
-      return {
-        ...known,
-        unavailable: `${known.package} has no createBackend: its version does not fit`,
-      }
+    if (known.deviceType === 'cpu') {
+      return { ...known, backend: createCpuBackend(threads === undefined ? {} : { threads }) }
     }
-    return { ...known, backend: loaded.createBackend(options) }
+    const { create = 'createBackend' } = known
+    const make = ((await import(known.package)) as BackendModule)[create]
+    if (!make) return lacking(known, `${known.package} has no ${create}: its version does not fit`)
+    return { ...known, backend: make(device ? { device } : {}) }
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException
-    const missing = code === 'ERR_MODULE_NOT_FOUND' || code === 'MODULE_NOT_FOUND'
-    return { ...known, unavailable: missing ? `${known.package} is not installed` : message }
+    if (code === 'ERR_MODULE_NOT_FOUND' || code === 'MODULE_NOT_FOUND') {
+      return lacking(known, `${known.package} is not installed`)
+    }
+    if (!(error instanceof VattentionError)) return lacking(known, message)
+    return { ...known, unavailable: message, error }
   }
+}
+
+function lacking(known: KnownBackend, unavailable: string): OpenedBackend {
+  const error = errors.backendUnavailable(known.name, `${unavailable}.`, 'import', 0)
+  return { ...known, unavailable, error }
 }

@@ -75,7 +75,10 @@ export async function openSession(model: LoadedModel, flags: SessionFlags): Prom
     cleanUp.add(() => cache[Symbol.dispose]())
     const backends: AttentionBackend[] = []
     for (const opened of await openBackends(threads)) {
-      if (!('backend' in opened)) continue
+      if (!('backend' in opened)) {
+        if (opened.name === name) throw opened.error
+        continue
+      }
       backends.push(opened.backend)
       cleanUp.add(() => opened.backend[Symbol.dispose]())
     }

@@ -1,6 +1,10 @@
 import { engineErrors } from '@vattention/engine'
-import { createCpuBackend } from '@vattention/cpu'
+import { cpuCapabilities } from '@vattention/cpu'
+import { flashAttention2Capabilities } from '@vattention/flash-attention-2'
+import { flashAttention3Capabilities } from '@vattention/flash-attention-3'
+import { flashInferCapabilities, flashInferHopperCapabilities } from '@vattention/flashinfer'
 import { errors } from '@vattention/interface'
+import { pagedAttentionCapabilities } from '@vattention/paged-attention'
 import { expect, test } from 'vitest'
 import { format } from 'prettier'
 
@@ -24,8 +28,17 @@ test('the errors page has every row of every table', async () => {
 })
 
 test('the backends page says what the capability data say', async () => {
-  using backend = createCpuBackend()
-  await expectPage('backends.md', backendsPage([backend]))
+  await expectPage(
+    'backends.md',
+    backendsPage([
+      { name: 'flash-attention-3', capabilities: flashAttention3Capabilities() },
+      { name: 'flash-attention-2', capabilities: flashAttention2Capabilities() },
+      { name: 'flashinfer', capabilities: flashInferCapabilities() },
+      { name: 'flashinfer-hopper', capabilities: flashInferHopperCapabilities() },
+      { name: 'paged-attention', capabilities: pagedAttentionCapabilities() },
+      { name: 'cpu', capabilities: cpuCapabilities },
+    ]),
+  )
 })
 
 test('the command page is the help that the command prints', async () => {

@@ -64,8 +64,18 @@ test('a backend that cannot serve is never replaced', async () => {
   )
   expect(status).toBe(1)
   expect(out).toBe('')
+  // Not built, no GPU, or a cache that lies elsewhere: whatever this machine lacks.
+  expect(err).toMatch(/ERR_VATTENTION_(NATIVE_LOAD|BACKEND_UNAVAILABLE|BACKEND_UNSUPPORTED)/)
+  expect(err).toContain('flash-attention-3')
+})
+
+test('a backend that nobody knows is refused, beside those that there are', async () => {
+  const { status, err } = await run(['generate', 'Hello', '--backend', 'x', ...small], {
+    environment,
+  })
+  expect(status).toBe(1)
   expect(err).toContain('ERR_VATTENTION_UNKNOWN_BACKEND')
-  expect(err).toContain('offered: cpu')
+  expect(err).toMatch(/offered: .*cpu/)
 })
 
 test('an interrupted command stops and says so by its exit status', async () => {
@@ -84,6 +94,7 @@ test('inspect says what a cache of a model would look like, as text and as JSON'
   for (const part of [
     'Machine',
     'Drivers',
+    'GPUs',
     'Backends',
     '131072',
     '32 query heads over 8 KV heads of 128',
@@ -97,7 +108,20 @@ test('inspect says what a cache of a model would look like, as text and as JSON'
     60, 1,
   ])
   expect(inspection.cache.contiguous[0].bytesPerToken).toBe(23040)
-  expect(inspection.drivers[1]).toMatchObject({ name: 'cuda', available: false })
+  const [, cuda] = inspection.drivers
+  expect(cuda).toMatchObject({ name: 'cuda', available: inspection.devices.devices.length > 0 })
+  expect(inspection.devices.reason).toEqual(cuda.available ? undefined : expect.any(String))
+  const names = inspection.backends.map(({ name }: { name: string }) => name)
+  expect(names).toEqual([
+    'flash-attention-3',
+    'flash-attention-2',
+    'flashinfer',
+    'flashinfer-hopper',
+    'paged-attention',
+    'cpu',
+  ])
+  expect(inspection.backends.at(-1)).toMatchObject({ available: true })
+  expect(inspection.backends.at(-1).serves.paged.reasons).toEqual([])
 })
 
 test('the demo serves a crowd from each cache, compares them and draws memory over time', async () => {

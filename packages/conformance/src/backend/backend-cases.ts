@@ -5,6 +5,7 @@ import { algebraCases } from './algebra.ts'
 import { cacheKinds } from './base-config.ts'
 import type { BackendCase } from './context.ts'
 import { featureCases } from './features.ts'
+import { graphCases } from './graphs.ts'
 import { lifecycleCases } from './lifecycle.ts'
 import { memoryCases } from './memory-cases.ts'
 import { mergeCases, splitCases } from './merge-cases.ts'
@@ -12,6 +13,7 @@ import { allCapabilities } from './needs.ts'
 import { refusalCases } from './refusals.ts'
 import { shapeCases } from './shapes.ts'
 import { sharingCases } from './sharing.ts'
+import { streamCases } from './streams.ts'
 import { viewCases } from './views.ts'
 
 const groups = [
@@ -24,6 +26,8 @@ const groups = [
   refusalCases,
   sharingCases,
   lifecycleCases,
+  streamCases,
+  graphCases,
 ]
 
 /**

@@ -4,15 +4,18 @@
  */
 import {
   blockSizes,
+  cpu,
   sizeAllowed,
   type AttentionConfig,
   type Capabilities,
+  type Device,
   type DType,
   type KvCache,
   type KvCacheShape,
   type Layout,
   type PoolLayout,
   type SizeSet,
+  type Tensor,
 } from '@vattention/interface'
 
 import type { DescribedConfig } from './needs.ts'
@@ -34,11 +37,13 @@ export type CacheKind = KvCache['kind']
 export const cacheKinds: readonly CacheKind[] = ['contiguous', 'paged']
 
 /** Stands for scales that a scene makes: needs are data and have no memory. */
-const described = { data: 0n, dtype: 'float32', shape: [1, 1], strides: [1, 1] } as const
-const describedScales = {
-  key: { ...described, device: { type: 'cpu' } },
-  value: { ...described, device: { type: 'cpu' } },
-} as const
+function describedScales({ deviceType }: Capabilities, kvHeads: number) {
+  const device: Device = deviceType === 'cpu' ? cpu : { type: 'cuda', index: 0 }
+  const scale: Tensor = {
+    ...{ data: 0n, dtype: 'float32', shape: [1, kvHeads], strides: [kvHeads, 1], device },
+  }
+  return { key: scale, value: scale }
+}
 
 /** The plainest configuration over a cache of `kind`, with what a case asks for. */
 export function baseConfig(
@@ -74,7 +79,7 @@ export function baseConfig(
     dtype,
     ...(!capabilities.causal && { causal: false }),
     ...(capabilities.lse && { needsLse: true }),
-    ...(shape.dtype === 'float8_e4m3' && { fp8Scales: describedScales }),
+    ...(shape.dtype === 'float8_e4m3' && { fp8Scales: describedScales(capabilities, kvHeads) }),
     ...attention,
     cache: {
       kind,

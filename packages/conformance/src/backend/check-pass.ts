@@ -52,7 +52,7 @@ function checkLayer(scene: Scene, pass: PassResult, result: LayerResult): void {
       for (let head = 0; lse && head < queryHeads; head++) {
         const found = lse[token * queryHeads + head]!
         const expected = exact.lse[i * queryHeads + head]!
-        const allowed = lseBound(dtype, expected === -Infinity ? 0 : expected)
+        const allowed = lseBound(dtype, expected === -Infinity ? 0 : expected, scene.sumsRounded)
         expect(
           found === expected || Math.abs(found - expected) <= allowed,
           `layer ${layer}, sequence ${index}, query row ${row}, head ${head}: ` +

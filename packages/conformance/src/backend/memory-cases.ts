@@ -5,6 +5,7 @@
 import { dtypeBytes, type Capabilities, type Tensor } from '@vattention/interface'
 
 import { SkipCase } from '../case.ts'
+import { smallestPage } from '../cache/context.ts'
 import { codes, expect, expectSameBits } from '../expect.ts'
 import { readValues } from '../memory.ts'
 import { baseConfig, declaredDtypes, type CacheKind } from './base-config.ts'
@@ -299,8 +300,7 @@ function extentCases(capabilities: Capabilities, kind: CacheKind): BackendCase[]
 function pageEndCases(capabilities: Capabilities): BackendCase[] {
   const config = baseConfig(capabilities, 'contiguous', { layout: 'split' })
   const { kvHeads, headDim, dtype } = config.cache.shape
-  // The smallest page there is.
-  const page = capabilities.deviceType === 'cpu' ? 65536 : 2 << 20
+  const page = smallestPage({ type: capabilities.deviceType })
   const tokens = Math.floor(page / (kvHeads * headDim * dtypeBytes[dtype]))
   const batches: readonly (readonly [string, readonly Lengths[]])[] = [
     ['decoding', [1, 2, 3, 4].map((pages) => [1, pages * tokens])],

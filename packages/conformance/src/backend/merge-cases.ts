@@ -248,7 +248,7 @@ async function checkSplit(
   for (const [head, value] of expected.lse!.entries()) {
     const merged = readValues(memory, lse.tensor)[head]!
     expect(
-      Math.abs(merged - value) <= 2 * lseBound(dtype, value),
+      Math.abs(merged - value) <= 2 * lseBound(dtype, value, scene.sumsRounded),
       `merged LSE of head ${head} is ${merged}, unsplit it is ${value}`,
     )
   }

@@ -30,6 +30,10 @@ export interface BackendNeeds {
   readonly combination?: boolean
   /** The subject must be able to make another backend. */
   readonly create?: boolean
+  /** Streams with work that does not end at once. */
+  readonly streams?: boolean
+  /** Plans that decode are captured and replayed. */
+  readonly graphs?: boolean
 }
 
 const flagNames: Readonly<Record<CapabilityFlag, string>> = {
@@ -63,6 +67,12 @@ export function unmetByBackend(subject: BackendSubject, needs: BackendNeeds): st
     }
   }
   if (needs.create && !subject.create) reasons.add('no way to create another backend was given')
+  if (needs.streams && !subject.stream) reasons.add('no streams to test with were given')
+  if (needs.graphs && backend.capabilities.graphLevel === 'never') {
+    reasons.add('CUDA graphs of plans are not declared')
+  } else if (needs.graphs && !subject.graphs) {
+    reasons.add('no streams to capture were given')
+  }
   return [...reasons]
 }
 
@@ -89,7 +99,7 @@ export const allCapabilities: Capabilities = {
   decode: true,
   mixedBatches: true,
   append: true,
-  graphLevel: 'never',
+  graphLevel: 'always',
   batchInvariant: 'always',
   tailRows: 0,
   leadRows: 0,

@@ -2,7 +2,7 @@
  * One forward pass over sequences of a scene: makes the inputs, runs every layer, reads the results
  * and compares them with the float64 reference.
  */
-import type { Tensor } from '@vattention/interface'
+import type { Stream, Tensor } from '@vattention/interface'
 
 import { expect } from '../expect.ts'
 import { readValues } from '../memory.ts'
@@ -55,17 +55,19 @@ export async function doPass(
   return result
 }
 
-/** Tells the plan what the pass is. */
-export function prepare(scene: Scene, work: readonly Required<Work>[]): void {
+/** Tells the plan what the pass is, on a stream of the caller's or the default one. */
+export function prepare(scene: Scene, work: readonly Required<Work>[], stream?: Stream): void {
   scene.plan.prepare({
     cache: scene.cache,
+    ...(stream && { stream }),
     sequences: Uint32Array.from(work, ({ sequence }) => sequence.handle),
     queryLengths: Uint32Array.from(work, ({ queryLength }) => queryLength),
     kvLengths: Uint32Array.from(work, ({ kvLength }) => kvLength),
   })
 }
 
-function backUp(scene: Scene, work: readonly Required<Work>[]): void {
+/** Backs what the pass will hold. */
+export function backUp(scene: Scene, work: readonly Required<Work>[]): void {
   const growing = work.filter(
     ({ sequence, kvLength }) => kvLength > scene.cache.backedLength(sequence.handle),
   )
@@ -131,7 +133,7 @@ async function runLayer(
 }
 
 /** The rows of one kind of all sequences, concatenated in the batch's order. */
-function rowsOf(
+export function rowsOf(
   scene: Scene,
   work: readonly Required<Work>[],
   kind: RowKind,
@@ -151,7 +153,7 @@ function rowsOf(
 }
 
 /** Notes what the cache will hold, and writes it where that is the caller's business. */
-function noteAppended(
+export function noteAppended(
   scene: Scene,
   work: readonly Required<Work>[],
   layer: number,

@@ -52,6 +52,8 @@ export class Scene implements Disposable {
   readonly config: AttentionConfig
   readonly limits: PlanLimits
   readonly content: RowContent
+  /** As in `BackendSubject`. */
+  readonly sumsRounded: boolean
   readonly tracked: Tracked[] = []
   #nextLabel = 1
 
@@ -62,6 +64,7 @@ export class Scene implements Disposable {
     options: SceneOptions,
   ) {
     this.backend = subject.backend
+    this.sumsRounded = subject.sumsRounded ?? false
     this.memory = memory
     this.content = options.content ?? randomContent
     this.cache = makeCache(subject, config, options)

@@ -35,7 +35,8 @@ export interface CacheWish extends Partial<KvCacheShape> {
 }
 
 /** The smallest page of a contiguous cache: 64 KiB on the CPU, 2 MiB on a GPU. */
-export const smallestPage = ({ type }: Device): number => (type === 'cpu' ? 65536 : 2 << 20)
+export const smallestPage = ({ type }: Pick<Device, 'type'>): number =>
+  type === 'cpu' ? 65536 : 2 << 20
 
 /** The plainest cache: two layers, and the smallest page holds 256 tokens of one tensor. */
 const plainShape = (device: Device) =>

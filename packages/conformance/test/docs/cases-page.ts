@@ -17,6 +17,8 @@ const about: Readonly<Record<string, string>> = {
   merge: 'Partial results combined are the whole.',
   refusals: 'The documented error with all reasons, and nothing written.',
   sharing: 'Forks, truncation, sliding and prefix hits, seen through attention.',
+  streams: 'Work behind the caller: nothing is waited for, and memory stays until it is done.',
+  graphs: 'Plans that were captured replay right after `prepare`, whatever became of the cache.',
   lifecycle: 'Promises, disposal in any order, plans side by side.',
   steps: 'What `step` backs, all or nothing, and what it says when memory runs out.',
   handles: 'Slots, freed sequences, the view.',

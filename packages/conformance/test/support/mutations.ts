@@ -24,6 +24,10 @@ export const mutations = [
   'merge without weights',
   'merge in base 2',
   'first reason only',
+  'graph keeps its first lengths',
+  'graph leaves its padding alone',
+  'graph appends one batch late',
+  'limits taken as they come',
 ] as const
 
 export type Mutation = (typeof mutations)[number]

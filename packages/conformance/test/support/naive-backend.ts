@@ -14,6 +14,7 @@ import {
   type Tensor,
 } from '@vattention/interface'
 
+import { limitReasons } from '../../../../native/node/attention/plan-limits.ts'
 import { allCapabilities } from '../../src/backend/needs.ts'
 import type { Memory } from '../../src/memory.ts'
 import type { Mutation } from './mutations.ts'
@@ -42,6 +43,10 @@ export class NaiveBackend implements AttentionBackend {
     if (this.#disposed) throw errors.disposed('The backend')
     const reasons = this.validate(config)
     if (reasons.length > 0) throw errors.backendUnsupported(this.name, reasons)
+    const wrong = limitReasons(limits, this.capabilities.graphLevel)
+    if (wrong.length > 0 && this.#mutation !== 'limits taken as they come') {
+      throw errors.invalidOptions('A plan', wrong)
+    }
     return new NaivePlan(config, limits, this.#memory, this.#mutation)
   }
 

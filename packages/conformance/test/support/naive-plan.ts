@@ -38,6 +38,8 @@ export class NaivePlan implements AttentionPlan {
   readonly #mutation: Mutation | undefined
   #batch:
     { readonly rows: readonly Row[]; readonly tokens: number; readonly cache: KvCache } | undefined
+  /** Of the batch before. */
+  #former: readonly Row[] = []
   #disposed = false
 
   constructor(config: AttentionConfig, limits: PlanLimits, memory: Memory, mutation?: Mutation) {
@@ -80,6 +82,12 @@ export class NaivePlan implements AttentionPlan {
     })
     if (reasons.length > 0) throw errors.invalidBatch(reasons)
     if (this.#mutation === 'prompts first, outputs too') regroup(rows)
+    if (this.#mutation === 'graph keeps its first lengths' && this.#limits.graph && this.#batch) {
+      for (const [i, { kvLength }] of this.#batch.rows.entries()) {
+        if (rows[i]) rows[i] = { ...rows[i], kvLength: Math.min(kvLength, rows[i].kvLength) }
+      }
+    }
+    this.#former = this.#batch?.rows ?? rows
     this.#batch = { rows, tokens, cache }
   }
 
@@ -94,6 +102,9 @@ export class NaivePlan implements AttentionPlan {
     const out = new Float32Array(query.shape[0]! * queryHeads * valueHeadDim)
     const logs = new Float32Array(query.shape[0]! * queryHeads).fill(-Infinity)
     for (const row of rows) this.#attend(cache.view(), layer, row, q as Float32Array, out, logs)
+    if (this.#mutation === 'graph leaves its padding alone' && this.#limits.graph) {
+      out.fill(NaN, rows.length * queryHeads * valueHeadDim)
+    }
     if (this.#mutation === 'last row dropped') out.fill(0, out.length - queryHeads * valueHeadDim)
     this.#memory.write(output, out)
     if (lse) this.#memory.write(lse, logs)
@@ -136,7 +147,8 @@ export class NaivePlan implements AttentionPlan {
       const width = tensor.shape[1]! * tensor.shape[2]!
       const all = this.#memory.read(tensor) as Float32Array
       this.#scale(all, name, tensor.shape[2]!, -1)
-      for (const row of rows) {
+      const stale = this.#mutation === 'graph appends one batch late' && this.#limits.graph
+      for (const row of stale ? this.#former : rows) {
         if (row.kvLength === 0) continue
         const late = this.#mutation === 'appended one row late' ? 1 : 0
         for (let i = 0; i < row.queryLength; i++) {

@@ -1,5 +1,6 @@
 import Table from 'cli-table3'
 import type { Command } from 'commander'
+import type { CudaDeviceInfo, DeviceList } from '@vattention/core'
 import {
   describeModel,
   describeShape,
@@ -7,7 +8,7 @@ import {
   type ModelDescription,
   type ModelShapeName,
 } from '@vattention/engine'
-import type { Layout } from '@vattention/interface'
+import { describeHeadDims, deviceName, type Layout } from '@vattention/interface'
 
 import { bytes, integer } from '../cli/option-values.ts'
 import { writeJson } from '../cli/terminal.ts'
@@ -15,6 +16,7 @@ import { formatBytes } from '../cli/units.ts'
 import { UsageError } from '../cli/usage-error.ts'
 import { readBackends, type BackendReport } from '../inspect/backends.ts'
 import { readGeometries, type CacheGeometries } from '../inspect/cache-geometry.ts'
+import { readDevices } from '../inspect/devices.ts'
 import { readDrivers, type DriverReport } from '../inspect/drivers.ts'
 import { readEngine, type EngineReport } from '../inspect/engine.ts'
 import { readMachine, type Machine } from '../inspect/machine.ts'
@@ -35,6 +37,7 @@ export interface Inspection {
   readonly machine: Machine
   readonly engine: EngineReport
   readonly drivers: readonly DriverReport[]
+  readonly devices: DeviceList
   readonly backends: readonly BackendReport[]
   readonly model?: Pick<
     ModelDescription,
@@ -73,7 +76,12 @@ async function inspect(flags: InspectFlags): Promise<Inspection> {
   if (flags.model !== undefined && flags.shape !== undefined) {
     throw new UsageError('--model and --shape exclude each other.')
   }
-  const machine = { machine: readMachine(), engine: readEngine(), drivers: readDrivers() }
+  const machine = {
+    machine: readMachine(),
+    engine: readEngine(),
+    drivers: readDrivers(),
+    devices: readDevices(),
+  }
   const description =
     flags.model !== undefined
       ? await describeModel(flags.model)
@@ -92,7 +100,8 @@ async function inspect(flags: InspectFlags): Promise<Inspection> {
   }
 }
 
-function render({ machine, engine, drivers, backends, model, cache }: Inspection): string {
+function render(inspection: Inspection): string {
+  const { machine, engine, drivers, devices, backends, model, cache } = inspection
   const limit = machine.memoryLimitBytes
   const sections = [
     section('Machine', [
@@ -108,6 +117,7 @@ function render({ machine, engine, drivers, backends, model, cache }: Inspection
       'Drivers',
       drivers.map((driver) => [driver.name, driverLine(driver)]),
     ),
+    section('GPUs', deviceRows(devices)),
     section(
       'Backends',
       backends.map((backend) => [backend.name, backendLine(backend)]),
@@ -137,18 +147,40 @@ function driverLine(driver: DriverReport): string {
 }
 
 function backendLine(backend: BackendReport): string {
-  if (!backend.installed) return notAvailable(backend.reason)
+  if (!backend.available) return notAvailable(backend.reason)
   const { serves } = backend
   if (!serves) {
-    const { dtypes, cacheKinds } = backend.capabilities
-    return `available: ${cacheKinds.join(' and ')} caches, ${dtypes.join(', ')}`
+    const { dtypes, cacheKinds, headDims } = backend.capabilities
+    const kinds = cacheKinds.join(' and ')
+    return `available: ${kinds} caches, ${dtypes.join(', ')}, head dim ${describeHeadDims(headDims)}`
   }
   return (['contiguous', 'paged'] as const)
     .map((kind) => {
-      const reasons = serves[kind].map(({ message }) => message).join('; ')
-      return reasons ? `${kind}: no, ${reasons}` : `${kind}: yes`
+      const { cache, reasons } = serves[kind]
+      if (reasons.length > 0) {
+        return `${kind}: no, ${reasons.map(({ message }) => message).join('; ')}`
+      }
+      const blocks = kind === 'paged' && cache.blockTokens !== 16
+      return `${kind}: yes${blocks ? ` (blocks of ${cache.blockTokens})` : ''}`
     })
     .join('; ')
+}
+
+function deviceRows({ devices, driverVersion, reason }: DeviceList): [string, string][] {
+  const driver: [string, string][] = driverVersion ? [['driver', `for CUDA ${driverVersion}`]] : []
+  if (devices.length === 0)
+    return [...driver, ['none', (reason ?? '').replaceAll(/\s*\n\s*/g, ' ')]]
+  return [
+    ...driver,
+    ...devices.map((gpu): [string, string] => [deviceName(gpu.device), deviceLine(gpu)]),
+  ]
+}
+
+function deviceLine(gpu: CudaDeviceInfo): string {
+  const { name, computeCapability, totalBytes, freeBytes, unusable } = gpu
+  const about = `${name}, compute capability ${computeCapability}`
+  if (unusable) return `${about}, ${notAvailable(unusable)}`
+  return `${about}, ${formatBytes(totalBytes)}, ${formatBytes(freeBytes)} free`
 }
 
 function modelSection({

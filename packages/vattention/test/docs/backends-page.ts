@@ -8,17 +8,19 @@ import {
 
 const yes = (value: boolean) => (value ? 'yes' : 'no')
 
+/** One name where query and cache have the same type. */
+function cacheDtypes({ kvDtypes }: Capabilities): string {
+  return kvDtypes
+    .map((dtype) => (typeof dtype === 'string' ? dtype : [...new Set(dtype)].join(' → ')))
+    .join(', ')
+}
+
 /** Rows of the table: what is asked, and the answer from the capability data. */
 const rows: readonly (readonly [string, (has: Capabilities) => string])[] = [
-  ['device', (has) => [has.deviceType, ...has.computeCapabilities].join(' ')],
+  ['device', (has) => (has.deviceType === 'cpu' ? 'CPU' : 'NVIDIA GPU')],
+  ['compute capability', (has) => has.computeCapabilities.join(', ') || '-'],
   ['query and output', (has) => has.dtypes.join(', ')],
-  [
-    'cache dtypes',
-    (has) =>
-      has.kvDtypes
-        .map((dtype) => (typeof dtype === 'string' ? dtype : dtype.join(' → ')))
-        .join(', '),
-  ],
+  ['cache dtypes', cacheDtypes],
   ['head dims', ({ headDims }) => describeHeadDims(headDims)],
   ['query heads per KV head', (has) => describeSizes(has.groupSizes)],
   ['caches', (has) => has.cacheKinds.join(', ')],
@@ -42,6 +44,7 @@ const rows: readonly (readonly [string, (has: Capabilities) => string])[] = [
   ['CUDA graphs', (has) => has.graphLevel],
   ['batch invariant', (has) => has.batchInvariant],
   ['rows read past the end', (has) => String(has.tailRows)],
+  ['rows read before a window', (has) => String(has.leadRows)],
   ['longest KV length', (has) => String(has.maxLength)],
 ]
 
@@ -60,7 +63,10 @@ export function backendsPage(
 <!-- Generated from the capability data: npm run docs:pages. -->
 
 What each backend can do. \`validate(config)\` answers for a configuration, with every reason; this table
-and that answer come from the same data.
+and that answer come from the same data. Backends on GPUs are shown as \`npm run build:cuda\` builds them
+when nothing else is asked for: \`--arch\`, \`--head-dims\`, \`--dtypes\`, \`--soft-cap\` and \`--fp8\` add
+to it, and a backend's \`capabilities\` say what its build has. FlashAttention-3 asks for no rows past the
+end, and is faster with 128 of them (its README says when).
 
 ${[head, rule, ...body].join('\n')}
 `
