@@ -7,6 +7,7 @@ import { say } from './progress.mjs'
 /** Set for trees with CUDA only (scripts/cuda/environment.mjs). */
 const cudaVariables = [
   'CUDACXX',
+  'CUDAHOSTCXX',
   'VATTENTION_FLASH_ATTENTION_DIR',
   'VATTENTION_FLASHINFER_DIR',
   'VATTENTION_CURAND_DIR',

@@ -5,6 +5,7 @@
 #   VATTN_CUDA_DTYPES     "bf16;fp16"
 #   VATTN_CUDA_SOFT_CAP   kernels that cap scores, too
 #   VATTN_CUDA_FP8        kernels that read e4m3, too
+#   VATTN_CUDA_CHECK      only look for errors: no machine code, nothing optimised (npm run check:cuda)
 #   VATTN_CUDA_HEAVY_JOBS how many of FlashAttention-3's files are compiled at a time: 6 GB each
 #
 # Code that asks what was built includes "attention/built.h".
@@ -15,6 +16,7 @@ set(VATTN_CUDA_HEAD_DIMS "64;128" CACHE STRING "Head dimensions that kernels are
 set(VATTN_CUDA_DTYPES "bf16;fp16" CACHE STRING "Element types that kernels are compiled for")
 option(VATTN_CUDA_SOFT_CAP "Kernels with a soft cap of scores" OFF)
 option(VATTN_CUDA_FP8 "Kernels over e4m3 caches" OFF)
+option(VATTN_CUDA_CHECK "Compile for errors only" OFF)
 set(VATTN_CUDA_HEAVY_JOBS 1 CACHE STRING "Files of FlashAttention-3 compiled at a time")
 
 foreach(variable VATTENTION_FLASH_ATTENTION_DIR VATTENTION_FLASHINFER_DIR VATTENTION_VLLM_DIR)
@@ -24,8 +26,12 @@ foreach(variable VATTENTION_FLASH_ATTENTION_DIR VATTENTION_FLASHINFER_DIR VATTEN
   endif()
 endforeach()
 
+set(arch_code real)
+if(VATTN_CUDA_CHECK)
+  set(arch_code virtual)
+endif()
 set(CMAKE_CUDA_ARCHITECTURES ${VATTN_CUDA_ARCHS})
-list(TRANSFORM CMAKE_CUDA_ARCHITECTURES APPEND "-real")
+list(TRANSFORM CMAKE_CUDA_ARCHITECTURES APPEND "-${arch_code}")
 set(CMAKE_CUDA_RUNTIME_LIBRARY Static)
 enable_language(CUDA)
 find_package(CUDAToolkit REQUIRED)
@@ -37,6 +43,9 @@ if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)
 endif()
 set(CMAKE_CUDA_VISIBILITY_PRESET hidden)
 set(CMAKE_CUDA_FLAGS_RELEASE "-O3 -DNDEBUG")
+if(VATTN_CUDA_CHECK)
+  string(APPEND CMAKE_CUDA_FLAGS_RELEASE " -Xcicc=-O0")
+endif()
 set_property(GLOBAL APPEND PROPERTY JOB_POOLS vattention_heavy=${VATTN_CUDA_HEAVY_JOBS})
 
 # attention/built.h
@@ -102,10 +111,6 @@ function(vattention_add_cuda_library target)
   find_package(Threads REQUIRED)
   file(GLOB sources CONFIGURE_DEPENDS *.cc *.cu)
   list(APPEND sources ${arg_SOURCES})
-  if(NOT sources)
-    add_library(${target} INTERFACE)
-    return()
-  endif()
   add_library(${target}_objects OBJECT ${sources})
   target_link_libraries(${target}_objects
     PUBLIC vattention_cuda_include Threads::Threads ${arg_LIBRARIES}
@@ -137,13 +142,11 @@ endfunction()
 
 # The GPUs that a target's .cu are compiled for: all, or those of `archs` that are built at all.
 function(vattention_set_cuda_archs target)
-  set(archs "")
-  foreach(arch IN LISTS ARGN)
-    if(arch IN_LIST VATTN_CUDA_ARCHS)
-      list(APPEND archs "${arch}-real")
-    endif()
-  endforeach()
-  if(archs)
-    set_target_properties(${target} PROPERTIES CUDA_ARCHITECTURES "${archs}")
+  if(NOT ARGN)
+    return()
   endif()
+  set(archs ${CMAKE_CUDA_ARCHITECTURES})
+  list(JOIN ARGN "|" wanted)
+  list(FILTER archs INCLUDE REGEX "^(${wanted})-")
+  set_target_properties(${target} PROPERTIES CUDA_ARCHITECTURES "${archs}")
 endfunction()

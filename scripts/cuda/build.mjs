@@ -24,6 +24,7 @@ const products = {
   flashinfer: ['flashinfer_addon', 'packages/flashinfer/addon.node'],
   'paged-attention': ['paged-attention_addon', 'packages/paged-attention/backend.node'],
   tests: ['gpu_tests'],
+  benches: ['gpu_benches'],
 }
 
 /** What CMake is told of Node's headers. */
@@ -33,7 +34,7 @@ function nodeHeaders() {
 }
 
 /** Configures a CUDA tree for what `options` name. */
-async function configure(folder, options, heavyJobs, ccache, env) {
+async function configure(folder, { heavyJobs, check, ...options }, ccache, env) {
   const { status, text } = await execute(
     'cmake',
     [
@@ -44,6 +45,7 @@ async function configure(folder, options, heavyJobs, ccache, env) {
       `-DVATTN_CUDA_DTYPES=${options.dtypes.join(';')}`,
       `-DVATTN_CUDA_SOFT_CAP=${options.softCap ? 'ON' : 'OFF'}`,
       `-DVATTN_CUDA_FP8=${options.fp8 ? 'ON' : 'OFF'}`,
+      `-DVATTN_CUDA_CHECK=${check ? 'ON' : 'OFF'}`,
       `-DVATTN_CUDA_HEAVY_JOBS=${heavyJobs}`,
       `-DCMAKE_JS_INC=${nodeHeaders()}`,
       `-DCMAKE_CXX_COMPILER_LAUNCHER=${ccache}`,
@@ -61,7 +63,8 @@ async function configure(folder, options, heavyJobs, ccache, env) {
  *
  * @param {string} folder The tree.
  * @param {string[]} targets Of CMake.
- * @param {import('./options.mjs').BuildOptions} options
+ * @param {import('./options.mjs').BuildOptions & { check?: boolean }} options `check`: look for errors
+ *   only, without making machine code. Default false.
  * @param {NodeJS.ProcessEnv} base That of native builds (scripts/bootstrap.mjs).
  */
 export async function buildCuda(folder, targets, options, base) {
@@ -69,13 +72,13 @@ export async function buildCuda(folder, targets, options, base) {
   prepareBuildFolder(folder, env)
   const available = availableMemory()
   const { jobs, heavyJobs } = planJobs(options.jobs, available)
-  const heavy = options.targets.includes('flash-attention-3')
+  const heavy = !options.check && options.targets.includes('flash-attention-3')
   checkResources({
     available,
     needed: heavy ? heavyBytes : lightBytes,
     folders: [folder, cacheFolder(env)],
   })
-  await configure(folder, options, heavyJobs, ccache, env)
+  await configure(folder, { check: false, ...options, heavyJobs }, ccache, env)
   const log = objectCacheLog(folder)
   rmSync(log.CCACHE_STATSLOG, { force: true })
   await runNinja({ folder, targets, jobs, env: { ...env, ...log } })

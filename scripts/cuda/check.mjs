@@ -15,6 +15,7 @@ await runMain(async () => {
   const options = parseBuildOptions(['--arch', '90a', '--head-dims', '128', '--dtypes', 'bf16'])
   // A tree of its own: the other one keeps what was built last.
   const folder = join(root, 'native/build-cuda-check')
-  await buildCuda(folder, ['vattention_cuda_check'], options, await bootstrap())
+  const targets = ['vattention_cuda_check']
+  await buildCuda(folder, targets, { ...options, check: true }, await bootstrap())
   say(`Our sources for CUDA compile. Took ${duration((Date.now() - started) / 1000)}.`)
 })

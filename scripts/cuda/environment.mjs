@@ -15,6 +15,11 @@ const sources = {
   VATTENTION_VLLM_DIR: 'vllm',
 }
 
+/** What a compiler calls itself, with its version. */
+function firstLine(compiler, env) {
+  return spawnSync(compiler, ['--version'], { encoding: 'utf8', env }).stdout.split('\n')[0]
+}
+
 /**
  * The environment of CUDA builds: compiler, kernels' sources and object cache. Fetches what is missing.
  *
@@ -30,12 +35,18 @@ export async function cudaEnvironment(env) {
   const ccache = join(await ensureArtifact('ccache', { env }), 'ccache')
   const toolkit = await ensureArtifact('cudaToolkit', { env })
   const result = { ...env, CUDACXX: join(toolkit, 'bin/nvcc') }
+  // Flags that neither CMake nor the object cache would know of.
+  for (const name of ['NVCC_PREPEND_FLAGS', 'NVCC_APPEND_FLAGS', 'NVCC_CCBIN']) delete result[name]
+  if (env.CXX) result.CUDAHOSTCXX ??= env.CXX
   for (const [variable, artifact] of Object.entries(sources)) {
     await ensureArtifact(artifact, { env })
     result[variable] = artifactFolder(artifact, env)
   }
-  const { stdout } = spawnSync(env.CXX || 'c++', ['--version'], { encoding: 'utf8', env })
-  const compilers = `${artifacts.cudaToolkit.folder} ${stdout.split('\n')[0]}`
+  const hosts = new Set([
+    firstLine(env.CXX || 'c++', env),
+    firstLine(result.CUDAHOSTCXX || 'c++', env),
+  ])
+  const compilers = [artifacts.cudaToolkit.folder, ...hosts].join(' ')
   return {
     env: { ...result, ...objectCacheEnvironment({ env, root, compilers }) },
     ccache,
