@@ -159,8 +159,8 @@ class Driver {
   // be shared.
   virtual DriverStatus Export(std::span<const PagePiece> pages, bool writable,
                               std::vector<int>* files, std::vector<PagePlace>* places) = 0;
-  // Maps a page that another process has exported, `bytes` from `offset` of a file on, at an address
-  // inside a reservation. The file may be closed afterwards. Unmap takes the mapping away.
+  // Maps a page that another process has exported, `bytes` from `offset` of a file on, at an
+  // address inside a reservation. The file may be closed afterwards. Unmap takes the mapping away.
   virtual DriverStatus MapExported(uintptr_t address, uint64_t bytes, int file, uint64_t offset,
                                    bool read_only) = 0;
 };

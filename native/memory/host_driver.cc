@@ -253,8 +253,7 @@ DriverStatus HostDriver::Export(std::span<const PagePiece> pages, bool writable,
   // A new opening of the file: its descriptor cannot be mapped for writing.
   char path[64];
   std::snprintf(path, sizeof(path), "/proc/self/fd/%d", file_);
-  const int file =
-      writable ? fcntl(file_, F_DUPFD_CLOEXEC, 0) : open(path, O_RDONLY | O_CLOEXEC);
+  const int file = writable ? fcntl(file_, F_DUPFD_CLOEXEC, 0) : open(path, O_RDONLY | O_CLOEXEC);
   if (file < 0) return {VATTN_DEVICE_ERROR, writable ? "fcntl(F_DUPFD_CLOEXEC)" : "open", errno};
   for (const PagePiece& page : pages) {
     places->push_back({static_cast<int>(files->size()), page.handle});

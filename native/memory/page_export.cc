@@ -100,8 +100,8 @@ PageExport::~PageExport() {
     Tally tally;
     uint64_t released = 0;
     // What a failure leaves goes with the cache's last reference.
-    static_cast<void>(ReleaseFree(core(), &lock, ~uint64_t{0}, EventThread::kCaller, &tally,
-                                  &released));
+    static_cast<void>(
+        ReleaseFree(core(), &lock, ~uint64_t{0}, EventThread::kCaller, &tally, &released));
   }
   if (cache_->Release()) delete cache_;
 }

@@ -165,8 +165,8 @@ void PageImport::Describe(const vattn_page_manifest& manifest, int32_t device_in
   const auto tensor = [&](const vattn_exported_tensor& exported) {
     vattn_tensor made;
     std::memset(&made, 0, sizeof(made));
-    made.data = reinterpret_cast<void*>(
-        base_ + static_cast<uint64_t>(exported.offset) * ElementBytes(manifest.dtype));
+    made.data = reinterpret_cast<void*>(base_ + static_cast<uint64_t>(exported.offset) *
+                                                    ElementBytes(manifest.dtype));
     made.dtype = manifest.dtype;
     made.device_type = manifest.device_type;
     made.device_index = device_index;

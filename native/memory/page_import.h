@@ -21,9 +21,7 @@ class PageImport {
   PageImport(const PageImport&) = delete;
   PageImport& operator=(const PageImport&) = delete;
 
-  static PageImport* Of(vattn_page_import* handle) {
-    return reinterpret_cast<PageImport*>(handle);
-  }
+  static PageImport* Of(vattn_page_import* handle) { return reinterpret_cast<PageImport*>(handle); }
   vattn_page_import* handle() { return reinterpret_cast<vattn_page_import*>(this); }
 
   vattn_cache_view view() const;

@@ -118,8 +118,8 @@ Status Fork(CacheCore* core, vattn_sequence source_handle, uint32_t length,
   return {};
 }
 
-Status CreateSpan(CacheCore* core, vattn_sequence handle, uint32_t from, uint32_t to,
-                  bool exported, vattn_span* id) {
+Status CreateSpan(CacheCore* core, vattn_sequence handle, uint32_t from, uint32_t to, bool exported,
+                  vattn_span* id) {
   Lock lock(core->mutex);
   uint32_t index;
   if (Status status = core->FindSettled(&lock, handle, &index); !status.ok()) return status;

@@ -104,7 +104,7 @@ struct Span {
   uint32_t to;
   std::vector<Piece> pieces;  // by tensor, then by offset
   FencePtr written;           // what may still have been writing them when the span was made
-  bool exported = false;      // for other processes: not the index's, and stays when the cache closes
+  bool exported = false;  // for other processes: not the index's, and stays when the cache closes
 };
 
 }  // namespace vattention::memory

@@ -169,10 +169,10 @@ void DevicePlan::MakePass(const vattn_batch& batch) {
   pass_.max_query = 0;
   pass_.max_kv = 0;
   for (int32_t i = 0; i < batch.count; ++i) {
-    const PassSequence sequence = {
-        static_cast<int32_t>(batch.query_length[i]), static_cast<int32_t>(batch.kv_length[i]),
-        batch.slot == nullptr ? 0 : static_cast<int32_t>(batch.slot[i]), pass_.rows,
-        static_cast<int32_t>(batch.backed_length[i])};
+    const PassSequence sequence = {static_cast<int32_t>(batch.query_length[i]),
+                                   static_cast<int32_t>(batch.kv_length[i]),
+                                   batch.slot == nullptr ? 0 : static_cast<int32_t>(batch.slot[i]),
+                                   pass_.rows, static_cast<int32_t>(batch.backed_length[i])};
     pass_.rows += sequence.query;
     pass_.max_query = std::max(pass_.max_query, sequence.query);
     pass_.max_kv = std::max(pass_.max_kv, sequence.kv);

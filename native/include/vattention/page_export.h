@@ -69,13 +69,13 @@ typedef struct vattn_page_export vattn_page_export; /* opaque */
 typedef struct vattn_page_import vattn_page_import; /* opaque */
 
 /*
- * Exports tokens [0, lengths[i]) of sequences[i]; `lengths` NULL: all that is backed. The pages stay
- * as they are until the export is released, whatever becomes of the sequences and of the cache: who
- * rewrites exported tokens writes to a copy. `ready`: passed once those tokens are written, by the
- * streams that are attached and by the cache itself; the caller releases it. NULL: the call waits.
- * Errors: VATTN_STALE_SEQUENCE; VATTN_NOT_BACKED, also for a sequence that has slid;
- * VATTN_UNSUPPORTED by a device that shares no memory; VATTN_BUSY while an attached stream is being
- * captured; VATTN_DEVICE_ERROR, when the process may not open so many files for example.
+ * Exports tokens [0, lengths[i]) of sequences[i]; `lengths` NULL: all that is backed. The pages
+ * stay as they are until the export is released, whatever becomes of the sequences and of the
+ * cache: who rewrites exported tokens writes to a copy. `ready`: passed once those tokens are
+ * written, by the streams that are attached and by the cache itself; the caller releases it. NULL:
+ * the call waits. Errors: VATTN_STALE_SEQUENCE; VATTN_NOT_BACKED, also for a sequence that has
+ * slid; VATTN_UNSUPPORTED by a device that shares no memory; VATTN_BUSY while an attached stream is
+ * being captured; VATTN_DEVICE_ERROR, when the process may not open so many files for example.
  */
 vattn_status vattn_export_pages(vattn_cache* cache, const vattn_sequence* sequences,
                                 const uint32_t* lengths, int32_t count, int32_t writable,
@@ -87,17 +87,17 @@ const int32_t* vattn_export_files(const vattn_page_export* pages); /* [manifest.
 void vattn_export_release(vattn_page_export* pages);
 
 /*
- * Maps exported pages into this process, each sequence of the export at a slot of its own. The files
- * may be closed afterwards.
- * Errors: VATTN_INVALID_ARGUMENT for a manifest that contradicts itself or the files, and when
- * `writable` asks for more than the export gives; VATTN_UNSUPPORTED without the device;
- * VATTN_DEVICE_ERROR, VATTN_OUT_OF_MEMORY.
+ * Maps exported pages into this process, each sequence of the export at a slot of its own. The
+ * files may be closed afterwards. Errors: VATTN_INVALID_ARGUMENT for a manifest that contradicts
+ * itself or the files, and when `writable` asks for more than the export gives; VATTN_UNSUPPORTED
+ * without the device; VATTN_DEVICE_ERROR, VATTN_OUT_OF_MEMORY.
  */
 vattn_status vattn_import_pages(const vattn_page_manifest* manifest, const int32_t* files,
                                 int32_t writable, vattn_page_import** pages, vattn_error* error);
 /*
- * What kernels see: `max_sequences` is the number of sequences, `max_length` the longest. Rows beyond
- * a sequence's length are not there, or not the importer's. Valid until the import is released.
+ * What kernels see: `max_sequences` is the number of sequences, `max_length` the longest. Rows
+ * beyond a sequence's length are not there, or not the importer's. Valid until the import is
+ * released.
  */
 vattn_status vattn_import_view(vattn_page_import* pages, vattn_cache_view* view,
                                vattn_error* error);

@@ -234,14 +234,18 @@ function dtypeReasons(
     )
   }
   if (isDtypePairs(kvDtypes)) {
-    const fitting = kvDtypes.filter(([query]) => query === config.dtype).map(([, cache]) => cache)
-    // Queries that fit no cache at all have had their reason.
-    if (fitting.length > 0 && !fitting.includes(shape.dtype)) {
+    const caches = (query: DType): DType[] =>
+      kvDtypes.filter(([one]) => one === query).map(([, cache]) => cache)
+    const fitting = caches(config.dtype)
+    // Queries that fit no cache have had their reason; the cache has one if it fits no queries.
+    const expected = fitting.length > 0 ? fitting : [...new Set(kvDtypes.map(([, cache]) => cache))]
+    if (!expected.includes(shape.dtype)) {
+      const queries = fitting.length > 0 ? `with ${config.dtype} queries ` : ''
       found.push(
         reason(
           'kvDtype',
-          `with ${config.dtype} queries a cache of ${fitting.join(' or ')} is required, found ${shape.dtype}`,
-          fitting.join(', '),
+          `${queries}a cache of ${expected.join(' or ')} is required, found ${shape.dtype}`,
+          expected.join(', '),
           shape.dtype,
         ),
       )
