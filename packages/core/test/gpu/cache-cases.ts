@@ -7,7 +7,6 @@ import { fileURLToPath } from 'node:url'
 
 import { SkipCase, type SuiteCase } from '@vattention/conformance'
 import {
-  ContiguousKvCache,
   copy,
   CudaStream,
   CudaTestStream,

@@ -73,7 +73,7 @@ export function gpuSuites(): readonly Suite[] {
         kind: 'contiguous',
         // Cases compare page accounts exactly; the mapper thread would change them at any time.
         create: (options) =>
-          memory.with(new ContiguousKvCache({ ...options, layout, mapAhead: false })),
+          memory.with(new ContiguousKvCache({ layout, ...options, mapAhead: false })),
         memory,
         stream: () => new CudaTestStream(gpu),
       })
