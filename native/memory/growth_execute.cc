@@ -97,6 +97,12 @@ Status Growth::MapPlacements(size_t p) {
 }
 
 Status Growth::ZeroAll(const GrowthPlan& plan) {
+  // What a truncation forgot may still be read. On the host a step writes at once, as the caller's
+  // next rows would.
+  if (plan.forgotten_readers != nullptr && !core_->port.limits().synchronous) {
+    const DriverStatus status = plan.forgotten_readers->WaitBeforeOwnWork(core_->port.driver());
+    if (!status.ok()) return Status::OfDriver(status, "waiting for attached streams");
+  }
   for (const ZeroRange& range : plan.zeros) {
     const DriverStatus status = core_->port.Zero(
         core_->Address(plan.slot, range.tensor, range.offset), range.bytes, &tally_);

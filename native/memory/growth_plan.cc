@@ -286,6 +286,7 @@ GrowthPlan PlanGrowth(CacheCore* core, const GrowthRequest& request) {
     nothing.sequence = request.sequence;
     return nothing;
   }
+  if (!plan.zeros.empty()) plan.forgotten_readers = core->slots[request.slot].fence;
   if (request.share != nullptr) {
     plan.sources_written = request.share->written;
     // Told by the first tensor: what it aliases; the rest of the prefix is copied.

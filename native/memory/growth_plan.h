@@ -65,6 +65,8 @@ struct GrowthPlan {
   std::vector<PrefixCopy> prefix_copies;
   std::vector<ZeroRange> zeros;  // of pages that stay; new pages are seen to later
   FencePtr sources_written;      // before this, prefix copies have nothing to copy
+  // Before this, streams may still read what a truncation left among the zeros.
+  FencePtr forgotten_readers;
   uint64_t aliased_tokens = 0;
   uint64_t copied_tokens = 0;
   uint64_t kept_pages = 0;  // pages of a parked slot that the sequence takes over

@@ -238,6 +238,11 @@ bool Mapper::MapAheadOf(Lock* lock, uint32_t index) {
   GrowthPlan plan = PlanGrowth(
       core_, {slot_index, index, core_->FrontRow(*sequence), sequence->backed, sequence->backed,
               length + core_->config.tail_rows, nullptr, &settled, core_->pool.NextMark()});
+  // What a truncation forgot may still be read; a step is ordered behind that, this thread is not.
+  if (slot->fence != nullptr && !plan.zeros.empty()) {
+    plan.zeros.clear();
+    plan.clean_rows = 0;
+  }
   if (!plan.NeedsDriver()) {
     slot->clean_rows = std::max(slot->clean_rows, plan.clean_rows);
     core_->UpdateReady(sequence);
