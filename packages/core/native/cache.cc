@@ -66,6 +66,7 @@ Cache::Cache(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Cache>(info) {
   const CacheOptions options(info[0].As<Napi::Object>());
   result_numbers_ = Elements<double>(info[1]).data();
   trace_events_ = options.get()->trace_events;
+  on_host_ = options.get()->device_type == VATTN_DEVICE_CPU;
   const auto& host = Environment::Of(env).host;
   jobs_ = std::make_unique<JobThread>(host);
   ErrorRecord error;

@@ -78,7 +78,8 @@ class Cache : public Napi::ObjectWrap<Cache> {
   // A promise for `call`, which runs on the cache's thread, and then for what `result` makes of it.
   Napi::Promise Enqueue(Napi::Env env, std::function<vattn_status(vattn_error*)> call,
                         std::function<Napi::Value(Napi::Env)> result);
-  // Tells V8 how much memory hangs on this object.
+  // Tells V8 how much of the host's memory hangs on this object. A device's is not told: collecting
+  // garbage gives none of it back, and V8 would do so within the step that maps a prompt.
   void ReportMemory(Napi::Env env);
   void ReportMemory(Napi::Env env, uint64_t total_bytes);
   // A sequence that a call has reserved, or 0 when no slot was left.
@@ -90,8 +91,9 @@ class Cache : public Napi::ObjectWrap<Cache> {
   int32_t trace_events_ = 0;
   Napi::Reference<Napi::Float64Array> results_;
   double* result_numbers_ = nullptr;  // of results_
-  uint64_t reported_bytes_ = 0;       // to V8
-  size_t pending_ = 0;                // promises
+  bool on_host_ = false;
+  uint64_t reported_bytes_ = 0;  // to V8
+  size_t pending_ = 0;           // promises
   std::shared_ptr<EventFeed> feed_;
   std::unique_ptr<JobThread> jobs_;
   std::map<uint64_t, Attached> attached_;  // by handle

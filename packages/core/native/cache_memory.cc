@@ -85,6 +85,7 @@ Napi::Value Cache::StepAsync(const Napi::CallbackInfo& info) {
 }
 
 void Cache::ReportMemory(Napi::Env env) {
+  if (!on_host_) return;
   vattn_cache_stats stats{};
   stats.size = offsetof(vattn_cache_stats, mapped_bytes);  // the totals, which cost nothing
   if (ref_.api->stats(ref_.cache, &stats, nullptr) == VATTN_OK)
@@ -92,7 +93,7 @@ void Cache::ReportMemory(Napi::Env env) {
 }
 
 void Cache::ReportMemory(Napi::Env env, uint64_t total_bytes) {
-  if (total_bytes == reported_bytes_) return;
+  if (!on_host_ || total_bytes == reported_bytes_) return;
   const int64_t change = static_cast<int64_t>(total_bytes) - static_cast<int64_t>(reported_bytes_);
   reported_bytes_ = total_bytes;
   Napi::MemoryManagement::AdjustExternalMemory(env, change);
