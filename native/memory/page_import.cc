@@ -1,6 +1,9 @@
 #include "memory/page_import.h"
 
+#include <fcntl.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <utility>
 
@@ -10,10 +13,24 @@
 #include "memory/manifest_check.h"
 
 namespace vattention::memory {
+namespace {
+
+// Before anything is opened here, which would take the number of a descriptor that is closed.
+Status CheckOpen(const vattn_page_manifest& manifest, const int32_t* files) {
+  for (int32_t i = 0; i < manifest.files; ++i) {
+    if (fcntl(files[i], F_GETFD) >= 0) continue;
+    return Status::OfDriver({VATTN_DEVICE_ERROR, "fcntl(F_GETFD)", errno},
+                            "looking at the files of exported pages");
+  }
+  return {};
+}
+
+}  // namespace
 
 Status PageImport::Create(const vattn_page_manifest& manifest, const int32_t* files, bool writable,
                           std::unique_ptr<PageImport>* pages) {
   if (Status status = CheckManifestHead(manifest, files, writable); !status.ok()) return status;
+  if (Status status = CheckOpen(manifest, files); !status.ok()) return status;
   int32_t index = manifest.device_index;
   if (manifest.device_type == VATTN_DEVICE_CUDA) {
     cuda::Uuid uuid;

@@ -459,6 +459,11 @@ TEST(FilesThatHoldNoPagesAreDriverErrors) {
     CHECK_EQ(OpenFiles(), files);
   }
   close(nothing);
+  // Its number is the first that the import itself would be given.
+  const std::vector<int32_t> closed(static_cast<size_t>(pages.manifest().files), nothing);
+  Import import;
+  CHECK_EQ(import.TryMake(pages.manifest(), closed.data()), VATTN_DEVICE_ERROR);
+  CHECK_EQ(import.error().driver_code, EBADF);
 }
 
 TEST(AnImporterWithoutTheGpuIsToldWhichItIs) {

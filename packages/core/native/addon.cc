@@ -9,6 +9,8 @@
 #include "graph.h"
 #include "memory.h"
 #include "node/identity.h"
+#include "page_export.h"
+#include "page_import.h"
 #include "stream.h"
 #include "stream_fence.h"
 #include "stream_gate.h"
@@ -28,6 +30,8 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("Memory", Memory::Define(env));
   exports.Set("DeviceMemory", DeviceMemory::Define(env));
   exports.Set("PinnedMemory", PinnedMemory::Define(env));
+  exports.Set("PageExport", PageExport::Define(env));
+  exports.Set("PageImport", PageImport::Define(env));
   exports.Set("Timeline", Timeline::Define(env));
   exports.Set("Stream", Stream::Define(env));
   exports.Set("StreamGate", StreamGate::Define(env));

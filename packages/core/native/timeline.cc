@@ -1,5 +1,7 @@
 #include "timeline.h"
 
+#include <utility>
+
 #include "environment.h"
 #include "node/args.h"
 
@@ -16,6 +18,14 @@ std::shared_ptr<vattn_timeline> TimelineRegistry::Create() {
 std::shared_ptr<vattn_timeline> TimelineRegistry::Find(const vattn_stream& stream) {
   const auto found = timelines_.find(stream.handle);
   return found == timelines_.end() ? nullptr : found->second.lock();
+}
+
+std::vector<std::shared_ptr<vattn_timeline>> TimelineRegistry::All() const {
+  std::vector<std::shared_ptr<vattn_timeline>> all;
+  for (const auto& [address, timeline] : timelines_) {
+    if (auto live = timeline.lock()) all.push_back(std::move(live));
+  }
+  return all;
 }
 
 Napi::Function Timeline::Define(Napi::Env env) {

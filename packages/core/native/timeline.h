@@ -6,6 +6,7 @@
 
 #include <map>
 #include <memory>
+#include <vector>
 
 #include "vattention/device.h"
 
@@ -18,6 +19,7 @@ class TimelineRegistry {
   std::shared_ptr<vattn_timeline> Create();
   // The timeline that `stream` names, nullptr when somebody else owns it or it is not one.
   std::shared_ptr<vattn_timeline> Find(const vattn_stream& stream);
+  std::vector<std::shared_ptr<vattn_timeline>> All() const;
 
  private:
   std::map<uint64_t, std::weak_ptr<vattn_timeline>> timelines_;

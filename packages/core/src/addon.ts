@@ -198,6 +198,42 @@ export interface NativeGraph {
   release(): void
 }
 
+/** A `vattn_page_manifest` as numbers; the counts are those of the arrays. */
+export interface NativeManifest {
+  /**
+   * Version, device type, device index, dtype, layout, layers of a group, writable (0 or 1), bytes
+   * of a sequence's range.
+   */
+  readonly head: Float64Array
+  /** 16 bytes; zeros on the CPU. */
+  readonly uuid: Uint8Array
+  readonly lengths: Uint32Array
+  /** For each page: sequence, file, offset, bytes, offset in the file. */
+  readonly pages: Float64Array
+  /** For each layer, keys then values: offset, shape (4), strides (4). */
+  readonly tensors: Float64Array
+}
+
+/** A `vattn_page_export`. */
+export interface NativePageExport {
+  manifest(): NativeManifest
+  /** Descriptors, closed by `release`. */
+  files(): Int32Array
+  ready(): NativeFence
+  /** Idempotent. */
+  release(): void
+}
+
+/** A `vattn_page_import`. */
+export interface NativePageImport {
+  /** For each layer, of keys then values: the address of the first element. */
+  addresses(): BigUint64Array
+  /** The device's number in this process; 0 on the CPU. */
+  deviceIndex(): number
+  /** Idempotent. */
+  release(): void
+}
+
 /** The whole addon. */
 export interface CoreAddon {
   readonly Cache: new (
@@ -210,6 +246,19 @@ export interface CoreAddon {
   readonly Memory: new (bytes: number, alignment: number) => NativeMemory
   readonly PinnedMemory: new (bytes: number, deviceIndex: number) => NativeMemory
   readonly DeviceMemory: new (bytes: number, deviceIndex: number) => NativeMemory
+  /** Of the cache with this external. Without `lengths`: all that is backed. */
+  readonly PageExport: new (
+    cache: object,
+    sequences: Uint32Array,
+    lengths: Uint32Array | undefined,
+    writable: boolean,
+  ) => NativePageExport
+  /** The files may be closed afterwards. */
+  readonly PageImport: new (
+    manifest: NativeManifest,
+    files: Int32Array,
+    writable: boolean,
+  ) => NativePageImport
   readonly Timeline: new () => NativeTimeline
   /** `urgent`: of the device's highest priority. */
   readonly Stream: new (deviceIndex: number, urgent: boolean) => NativeStream

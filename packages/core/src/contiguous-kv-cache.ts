@@ -32,13 +32,15 @@ import { toNativeFaults, type FaultPlan } from '../../../native/node/fault-plan.
 import { NativeCalls } from '../../../native/node/native-calls.ts'
 import { nativeStatus } from '../../../native/node/native-error.ts'
 import { stepNumbers, toStepResult } from '../../../native/node/step-result.ts'
-import type { NativeCache, NativeFence } from './addon.ts'
+import { addon, type NativeCache, type NativeFence } from './addon.ts'
 import { makeView } from './cache-view.ts'
 import { checkAnyStream } from './check-device.ts'
 import { resolveOptions, type ContiguousTestOptions } from './contiguous-options.ts'
 import { createNativeCache } from './create-native-cache.ts'
 import { geometryOf, type ContiguousGeometry } from './geometry.ts'
 import { Mapper } from './mapper.ts'
+import { PageExport } from './page-export.ts'
+import { checkExportPages, type ExportPagesOptions } from './page-sharing-options.ts'
 import { PrefixIndex } from './prefix-index.ts'
 import { StreamFence } from './stream-fence.ts'
 import { checkTrim, type TrimOptions } from './trim-options.ts'
@@ -254,6 +256,47 @@ export class ContiguousKvCache implements KvCache, AsyncDisposable {
     return this.#view
   }
 
+  /**
+   * Exports the first tokens of sequences for other processes: as file descriptors with a manifest
+   * for `importPages`, or for whoever reads `docs/guide/sharing-pages.md`.
+   *
+   * The pages stay as they are until the export is disposed: a sequence that is truncated and
+   * stepped again writes to a copy. Tokens that `step` has backed and nobody has computed yet are
+   * written in place, so leave them out by `lengths`. On a GPU each page takes one descriptor of
+   * the process; on the CPU one descriptor shows the memory of the whole cache to whoever has it.
+   *
+   * @param sequences Exported in this order; one may come twice.
+   * @throws `ERR_VATTENTION_INVALID_ARGUMENT` for more tokens than are backed and for sequences that
+   * have slid; `ERR_VATTENTION_INVALID_OPTIONS`; `ERR_VATTENTION_STALE_SEQUENCE`;
+   * `ERR_VATTENTION_BUSY` while an attached stream is being captured; `ERR_VATTENTION_UNSUPPORTED`
+   * on a GPU that shares no memory; `ERR_VATTENTION_DEVICE`, when the process may not open so many
+   * files for example.
+   * @example
+   * ```ts
+   * using pages = cache.exportPages(Uint32Array.of(sequence), { lengths: Uint32Array.of(300) })
+   * await pages.ready.wait()
+   * // The child has them as descriptors 3, 4, ...: `stdio` passes any number on.
+   * const child = spawn(process.execPath, ['reader.js'], {
+   *   stdio: ['inherit', 'inherit', 'inherit', ...pages.files, 'ipc'],
+   * })
+   * child.send(pages.manifest)
+   * ```
+   */
+  exportPages(sequences: Uint32Array, options: ExportPagesOptions = {}): PageExport {
+    checkExportPages(sequences, options)
+    this.#calls.check()
+    const { lengths, writable = false } = options
+    const { PageExport: NativeExport } = addon()
+    try {
+      return new PageExport(new NativeExport(this.native, sequences, lengths, writable))
+    } catch (error) {
+      if (!NativeCalls.isStatus(error, nativeStatus.notBacked)) {
+        throw this.#calls.typed(error, sequences, this.#native)
+      }
+      throw this.#notExportable(sequences, lengths) ?? this.#calls.typed(error)
+    }
+  }
+
   stats(): CacheStats {
     return this.#calls.run(() => this.#readStats())
   }
@@ -410,6 +453,24 @@ export class ContiguousKvCache implements KvCache, AsyncDisposable {
       const expected = `at most the ${backed} tokens that step has backed`
       throw errors.invalidArgument(name, expected, String(tokens))
     }
+  }
+
+  /** Which sequence has not got what was to be exported of it. */
+  #notExportable(sequences: Uint32Array, lengths?: Uint32Array): Error | undefined {
+    for (const [i, sequence] of sequences.entries()) {
+      const backed = this.#native.backedLength(sequence)
+      const length = lengths?.[i] ?? backed
+      if (length > backed) {
+        const expected = `at most the ${backed} tokens that step has backed of sequence ${sequence}`
+        return errors.invalidArgument('lengths', expected, String(length))
+      }
+      const first = this.#native.firstKept(sequence)
+      if (first > 0 && length > 0) {
+        const found = `sequence ${sequence}, which begins at token ${first}`
+        return errors.invalidArgument('sequences', 'sequences that have not slid', found)
+      }
+    }
+    return undefined
   }
 
   /** Attaches a stream that fences are to be recorded on, once. */

@@ -19,6 +19,16 @@ export { hostTensor, type HostTensor } from './host-tensor.ts'
 export { HostTimeline } from './host-timeline.ts'
 export type { Mapper } from './mapper.ts'
 export type { OwnedTensor, TensorOwner } from './owned-tensor.ts'
+export { PageExport } from './page-export.ts'
+export { importPages, PageImport, type ImportedLayer } from './page-import.ts'
+export {
+  pageManifestVersion,
+  type ExportedPage,
+  type ExportedTensor,
+  type ManifestDevice,
+  type PageManifest,
+} from './page-manifest.ts'
+export type { ExportPagesOptions, ImportPagesOptions } from './page-sharing-options.ts'
 export { recordFence, StreamFence, waitFor } from './stream-fence.ts'
 export { read, readBits, write } from './tensor-io.ts'
 export { recordTime, TimePoint } from './time-point.ts'

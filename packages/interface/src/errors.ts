@@ -167,6 +167,13 @@ export const errors = {
     (code, reasons: readonly Reason[]) =>
       new ConfigurationError(code, `The batch cannot be prepared:${list(reasons)}`, reasons),
   ),
+  invalidManifest: defineError(
+    'ERR_VATTENTION_INVALID_MANIFEST',
+    'configuration',
+    'A manifest of exported pages is of another version, contradicts itself or the files, or gives less than was asked for; `reasons` lists what. Nothing was mapped.',
+    (code, reasons: readonly Reason[]) =>
+      new ConfigurationError(code, `The pages cannot be imported:${list(reasons)}`, reasons),
+  ),
   unsupported: defineError(
     'ERR_VATTENTION_UNSUPPORTED',
     'configuration',

@@ -63,12 +63,19 @@ function translate(from: string, to: string): void {
   }
 }
 
-/** Runs a script of ESM in a process of its own; returns what it printed as JSON. */
-export function runScript<Result>(script: string, flags: string[] = []): Result {
+/**
+ * Runs a script of ESM in a process of its own, which has `files` as descriptors from 3 on; returns
+ * what it printed as JSON.
+ */
+export function runScript<Result>(
+  script: string,
+  flags: string[] = [],
+  files: readonly number[] = [],
+): Result {
   const { status, signal, stdout, stderr } = spawnSync(
     process.execPath,
     [...flags, '--input-type=module', '-e', script],
-    { encoding: 'utf8', cwd: tmpdir() },
+    { encoding: 'utf8', cwd: tmpdir(), stdio: ['ignore', 'pipe', 'pipe', ...files] },
   )
   if (status !== 0) throw new Error(`The script ended with ${signal ?? status}:\n${stderr}`)
   return JSON.parse(stdout) as Result
