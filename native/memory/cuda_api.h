@@ -31,6 +31,7 @@ inline constexpr Result kSuccess = 0;
 inline constexpr Result kInvalidValue = 1;
 inline constexpr Result kOutOfMemory = 2;
 inline constexpr Result kNotReady = 600;
+inline constexpr Result kNotSupported = 801;
 inline constexpr Result kFirstCaptureError = 900;
 inline constexpr Result kCaptureImplicit = 906;
 inline constexpr Result kLastCaptureError = 908;

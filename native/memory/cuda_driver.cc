@@ -192,7 +192,13 @@ DriverStatus CudaDriver::MapPages(uintptr_t address, std::span<const PagePiece> 
     cuda::AccessDescriptor access;
     access.location = properties_.location;
     access.flags = read_only ? cuda::kAccessRead : cuda::kAccessReadWrite;
-    status = Check("cuMemSetAccess", api_.set_access(address, bytes, &access, 1));
+    cuda::Result result = api_.set_access(address, bytes, &access, 1);
+    if (read_only && (result == cuda::kInvalidValue || result == cuda::kNotSupported)) {
+      // Devices may know no other access to their own memory; it is there against mistakes only.
+      access.flags = cuda::kAccessReadWrite;
+      result = api_.set_access(address, bytes, &access, 1);
+    }
+    status = Check("cuMemSetAccess", result);
   }
   if (!status.ok()) {
     for (size_t i = 0; i < count; address += pages[i++].bytes) {

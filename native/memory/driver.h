@@ -105,10 +105,10 @@ class Driver {
   virtual DriverStatus Split(PageHandle handle, uint64_t page_bytes, uint64_t part_bytes) = 0;
 
   // Maps pages one after the other from `address` on, all or none, readable and writable (or
-  // read-only). The range must be inside a reservation; on drivers with remap_under_readers it may
-  // be mapped already and is then replaced, and when that fails, what was there stays if the pages
-  // make one run, else the range ends up unmapped. The same page may be mapped at any number of
-  // addresses.
+  // read-only, where the device knows that). The range must be inside a reservation; on drivers
+  // with remap_under_readers it may be mapped already and is then replaced, and when that fails,
+  // what was there stays if the pages make one run, else the range ends up unmapped. The same page
+  // may be mapped at any number of addresses.
   virtual DriverStatus Map(uintptr_t address, std::span<const PagePiece> pages, bool read_only) = 0;
   // Unmaps whole pages that were mapped before; the range stays reserved. After a failure all of
   // them are mapped as before, but for what the device then refuses to map again.

@@ -510,9 +510,12 @@ TEST(WithoutAFreeDescriptorNothingIsExported) {
   Export pages;
   const vattn_status status = pages.TryMake(&cache, {a});
   CHECK_EQ(setrlimit(RLIMIT_NOFILE, &old), 0);
-  CHECK_EQ(status, VATTN_DEVICE_ERROR);
+  CHECK(!pages.made());
   CHECK_NE(cache.error().driver_code, 0);
-  if (!OnCuda()) CHECK_EQ(cache.error().driver_code, EMFILE);
+  if (!OnCuda()) {
+    CHECK_EQ(status, VATTN_DEVICE_ERROR);
+    CHECK_EQ(cache.error().driver_code, EMFILE);
+  }
   const int again = dup(STDOUT_FILENO);
   CHECK_EQ(again, next);
   close(again);

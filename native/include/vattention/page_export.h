@@ -8,7 +8,8 @@
  *   importer   manifest + files -- vattn_import_pages --> view       maps them, in the same places
  *
  * On CUDA a file is one page. On the CPU it is the whole memory of the cache, of which the manifest
- * names parts: whoever gets it can see all. "Read-only" keeps mistakes away, not malice.
+ * names parts: whoever gets it can see all. "Read-only" keeps mistakes away, not malice, and on
+ * CUDA only where the device knows such access to its own memory.
  */
 #ifndef VATTENTION_PAGE_EXPORT_H_
 #define VATTENTION_PAGE_EXPORT_H_
@@ -89,8 +90,9 @@ void vattn_export_release(vattn_page_export* pages);
 /*
  * Maps exported pages into this process, each sequence of the export at a slot of its own. The
  * files may be closed afterwards. Errors: VATTN_INVALID_ARGUMENT for a manifest that contradicts
- * itself or the files, and when `writable` asks for more than the export gives; VATTN_UNSUPPORTED
- * without the device; VATTN_DEVICE_ERROR, VATTN_OUT_OF_MEMORY.
+ * itself or has rows without pages, and when `writable` asks for more than the export gives;
+ * VATTN_UNSUPPORTED without the device; VATTN_DEVICE_ERROR for a file that is closed or holds no
+ * pages; VATTN_OUT_OF_MEMORY.
  */
 vattn_status vattn_import_pages(const vattn_page_manifest* manifest, const int32_t* files,
                                 int32_t writable, vattn_page_import** pages, vattn_error* error);

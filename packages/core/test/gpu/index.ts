@@ -4,6 +4,7 @@ import { ContiguousKvCache, CudaTestStream } from '@vattention/core'
 import type { Layout } from '@vattention/interface'
 
 import { cacheCases } from './cache-cases.ts'
+import { exportCases } from './export-cases.ts'
 import { graphCases } from './graph-cases.ts'
 import { OrderedMemory } from './ordered-memory.ts'
 import { streamCases } from './stream-cases.ts'
@@ -67,6 +68,7 @@ export function gpuSuites(): readonly Suite[] {
     { name: 'core: streams and copies', cases: streamCases },
     { name: 'core: graphs', cases: graphCases },
     { name: 'core: caches', cases: cacheCases },
+    { name: 'core: exported pages', cases: exportCases },
     ...layouts.map(([words, layout]) => {
       const memory = new OrderedMemory(gpu)
       return cacheSuite(`ContiguousKvCache on a GPU, ${words}`, {
