@@ -5,6 +5,7 @@
 
 #include "memory/page_export.h"
 #include "memory/page_import.h"
+#include "memory/sharing.h"
 
 using namespace vattention;          // NOLINT: this file is the C side of these namespaces
 using namespace vattention::memory;  // NOLINT
@@ -43,6 +44,19 @@ const int32_t* vattn_export_files(const vattn_page_export* pages) {
 }
 
 void vattn_export_release(vattn_page_export* pages) { delete PageExport::Of(pages); }
+
+vattn_status vattn_exported_bytes(vattn_cache* cache, uint64_t* bytes, vattn_error* error) {
+  return Guard(error, [&]() -> Status {
+    if (bytes == nullptr) {
+      return Status::InvalidArgument("expected a place for a number of bytes, received NULL.");
+    }
+    CacheCore* core = ContiguousCache::Of(cache)->core();
+    Lock lock(core->mutex);
+    if (Status status = core->CheckOpen(); !status.ok()) return status;
+    *bytes = RetainedForExports(*core);
+    return {};
+  });
+}
 
 vattn_status vattn_import_pages(const vattn_page_manifest* manifest, const int32_t* files,
                                 int32_t writable, vattn_page_import** pages, vattn_error* error) {

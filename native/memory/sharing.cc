@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -181,6 +182,20 @@ Status ReleaseSpan(CacheCore* core, vattn_span id, uint64_t* freed_bytes) {
     core->WakeMapper();
   }
   return {};
+}
+
+uint64_t RetainedForExports(const CacheCore& core) {
+  std::unordered_map<PageId, uint32_t> held;  // by how many spans of exports
+  for (const auto& [id, span] : core.spans) {
+    if (!span.exported) continue;
+    for (const Span::Piece& piece : span.pieces) ++held[piece.page];
+  }
+  uint64_t bytes = 0;
+  for (const auto& [id, spans] : held) {
+    const Page& page = core.pool.page(id);
+    if (page.state() == PageState::kRetained && page.spans == spans) bytes += page.bytes;
+  }
+  return bytes;
 }
 
 Status AllocateShared(CacheCore* core, const vattn_span* ids, int32_t count, uint32_t length,

@@ -15,6 +15,8 @@ Status Fork(CacheCore* core, vattn_sequence source, uint32_t length, vattn_seque
 Status CreateSpan(CacheCore* core, vattn_sequence sequence, uint32_t from, uint32_t to,
                   bool exported, vattn_span* span);
 Status ReleaseSpan(CacheCore* core, vattn_span span, uint64_t* freed_bytes);
+// Bytes of pages that exports alone retain: nobody can evict them.
+uint64_t RetainedForExports(const CacheCore& core);
 Status AllocateShared(CacheCore* core, const vattn_span* spans, int32_t count, uint32_t length,
                       vattn_sequence* sequence);
 

@@ -9,6 +9,7 @@
 
 #include "memory/growth.h"
 #include "memory/reclaim.h"
+#include "memory/sharing.h"
 #include "memory/slot_choice.h"
 
 namespace vattention::memory {
@@ -316,8 +317,9 @@ class StepCall {
     result_->limit = limit;
     result_->needed_bytes = needed;
     result_->pending_bytes = CountReclaimable(core_, Reach::kParked).pending;
-    result_->evictable_bytes =
-        core_->pool.bytes_in(PageState::kParked) + core_->pool.bytes_in(PageState::kRetained);
+    result_->evictable_bytes = core_->pool.bytes_in(PageState::kParked) +
+                               core_->pool.bytes_in(PageState::kRetained) -
+                               RetainedForExports(*core_);
     core_->trace.Emit(VATTN_EVENT_OUT_OF_MEMORY, EventThread::kCaller, start_ns_, -1, needed,
                       static_cast<int64_t>(count_));
   }

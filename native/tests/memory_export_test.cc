@@ -238,6 +238,35 @@ TEST(MemoryComesBackWithTheExport) {
   cache.Close();
 }
 
+TEST(WhatIsExportedIsNotEvictable) {
+  const uint32_t page = PageTokens();
+  vattn_contiguous_options options = ExportOptions();
+  options.limit_bytes = 6 * PageBytes();
+  Cache cache(options);
+  const vattn_sequence a = Written(&cache, 4 * page, 1);
+  // One page of four is the prefix index's too, one was given up by it again.
+  const vattn_span prefix = cache.Span(a, 0, page);
+  const vattn_span gone = cache.Span(a, page, 2 * page);
+  Export pages(&cache, {a});
+  uint64_t exported = 0;
+  cache.Must(vattn_exported_bytes(cache.get(), &exported, cache.Error()), "exported bytes");
+  CHECK_EQ(exported, 0u);  // a holds them
+  cache.Free(a);
+  cache.ReleaseSpan(gone);
+  cache.Must(vattn_exported_bytes(cache.get(), &exported, cache.Error()), "exported bytes");
+  CHECK_EQ(cache.Stats().retained_bytes, 4 * PageBytes());
+  CHECK_EQ(exported, 3 * PageBytes());
+  const vattn_sequence b = cache.Allocate();
+  vattn_step_result result = cache.Step({b}, {4 * page});
+  CHECK_EQ(result.outcome, static_cast<int32_t>(VATTN_STEP_OUT_OF_MEMORY));
+  CHECK_EQ(result.needed_bytes, 2 * PageBytes());
+  CHECK_EQ(result.evictable_bytes, PageBytes());
+  pages.Release();
+  cache.ReleaseSpan(prefix);
+  cache.Grow(b, 4 * page);
+  cache.Check();
+}
+
 TEST(WhoRewritesExportedTokensWritesToACopy) {
   for (const int32_t layout : {VATTN_LAYOUT_INTERLEAVED, VATTN_LAYOUT_SPLIT}) {
     Cache cache(ExportOptions(layout));

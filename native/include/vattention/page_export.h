@@ -86,6 +86,11 @@ const vattn_page_manifest* vattn_export_manifest(const vattn_page_export* pages)
 const int32_t* vattn_export_files(const vattn_page_export* pages); /* [manifest.files] */
 /* Gives the pages up and closes the files: who needs them longer has duplicated them. */
 void vattn_export_release(vattn_page_export* pages);
+/*
+ * Of the cache's retained bytes, those that exports alone hold: they come back when exports are
+ * released, not by evicting prefixes.
+ */
+vattn_status vattn_exported_bytes(vattn_cache* cache, uint64_t* bytes, vattn_error* error);
 
 /*
  * Maps exported pages into this process, each sequence of the export at a slot of its own. The

@@ -37,6 +37,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("StreamGate", StreamGate::Define(env));
   exports.Set("TimePoint", TimePoint::Define(env));
   exports.Set("geometry", Napi::Function::New<&Geometry>(env));
+  exports.Set("exportedBytes", Napi::Function::New<&ExportedBytes>(env));
   exports.Set("devices", Napi::Function::New<&ListDevices>(env));
   exports.Set("deviceMemory", Napi::Function::New<&DeviceMemoryInfo>(env));
   exports.Set("recordFence", Napi::Function::New<&RecordStreamFence>(env));

@@ -67,6 +67,14 @@ Napi::Value PageExport::Files(const Napi::CallbackInfo& info) {
   return files;
 }
 
+Napi::Value ExportedBytes(const Napi::CallbackInfo& info) {
+  uint64_t bytes = 0;
+  node::ErrorRecord error;
+  node::Check(info.Env(), vattn_exported_bytes(node::UnwrapCache(info[0]).cache, &bytes, &error),
+              error);
+  return Napi::Number::New(info.Env(), static_cast<double>(bytes));
+}
+
 Napi::Value PageExport::Ready(const Napi::CallbackInfo&) { return ready_.Value(); }
 
 }  // namespace vattention::core

@@ -26,6 +26,9 @@ class PageExport : public Napi::ObjectWrap<PageExport> {
   Napi::ObjectReference ready_;
 };
 
+// (the cache's external): bytes that exports alone retain.
+Napi::Value ExportedBytes(const Napi::CallbackInfo& info);
+
 }  // namespace vattention::core
 
 #endif  // VATTENTION_CORE_PAGE_EXPORT_H_

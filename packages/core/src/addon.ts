@@ -268,6 +268,8 @@ export interface CoreAddon {
     deviceIndex: number,
     handle: bigint,
   ) => NativeTimePoint
+  /** Of a cache's retained bytes, those that exports of it alone hold. */
+  exportedBytes(cache: object): number
   devices(): NativeDevices
   deviceMemory(deviceIndex: number): { readonly totalBytes: number; readonly freeBytes: number }
   recordFence(deviceType: number, deviceIndex: number, handle: bigint): NativeFence

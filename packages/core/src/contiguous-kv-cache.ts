@@ -108,7 +108,8 @@ export class ContiguousKvCache implements KvCache, AsyncDisposable {
         create: (sequence, from, block, out) =>
           this.#native.createSpans(sequence, from, block, out),
         release: (span) => this.#native.releaseSpan(span),
-        retainedBytes: () => this.#readStats().retainedBytes,
+        // What exports hold does not come back by evicting prefixes.
+        retainedBytes: () => this.#readStats().retainedBytes - addon().exportedBytes(this.native),
       },
       resolved.prefixBlockTokens,
     )

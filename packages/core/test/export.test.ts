@@ -227,6 +227,25 @@ describe('an export', () => {
     expect(pages.ready.done).toBe(true)
   })
 
+  it('costs no prefix that is in use when memory is short', () => {
+    // 12 pages: 4 of the export, 4 that are shared, 4 left.
+    using cache = makeCache({ limitBytes: 12 * pageBytes, maxSequences: 4 })
+    const prompt = Uint32Array.from({ length: tokensPerPage }, (_, i) => i)
+    const shown = written(cache, tokensPerPage, 5)
+    cache.publish(shown, prompt)
+    const ended = written(cache, tokensPerPage, 7)
+    using pages = cache.exportPages(u32(ended))
+    cache.free(ended)
+    const next = cache.allocate()!.sequence
+    const result = cache.step(u32(next), u32(2 * tokensPerPage))
+    expect(result).toMatchObject({ status: 'outOfMemory', evictableBytes: 0 })
+    expect(cache.allocate({ prefix: prompt })?.sharedLength).toBe(tokensPerPage - 1)
+    expect(cache.stats().retainedBytes).toBe(tensors * pageBytes)
+    pages[Symbol.dispose]()
+    stepTo(cache, next, 2 * tokensPerPage)
+    cache.check()
+  })
+
   it('refuses what is not there, and holds nothing then', () => {
     using cache = makeCache({ leadRows: 0 })
     const sequence = sequenceOf(cache, 200)
