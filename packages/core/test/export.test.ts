@@ -246,6 +246,57 @@ describe('an export', () => {
     cache.check()
   })
 
+  it('and an import go when nobody holds them any more, or their thread ends', () => {
+    const script = `
+import { readdirSync, readFileSync } from 'node:fs'
+import { Worker } from 'node:worker_threads'
+const core = await import('${core.url}')
+const options = ${JSON.stringify({ ...small, mapAhead: false })}
+const hold = () => {
+  const cache = new core.ContiguousKvCache(options)
+  const timeline = new core.HostTimeline()
+  cache.attachStream(timeline)
+  const { sequence } = cache.allocate()
+  cache.step(Uint32Array.of(sequence), Uint32Array.of(100))
+  timeline.submit()
+  const pages = cache.exportPages(Uint32Array.of(sequence))
+  timeline.complete(1)
+  cache.dispose()
+  return { pages, mapped: core.importPages(pages.manifest, pages.files) }
+}
+const held = () => ({
+  files: readdirSync('/proc/self/fd').length,
+  pages: readFileSync('/proc/self/maps', 'utf8').split('memfd:vattention').length - 1,
+})
+const collect = async (least) => {
+  for (let i = 0; i < 50 && held().files > least.files; i++) {
+    globalThis.gc()
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+}
+const inWorker = "import('${core.url}').then((core) => { const options = " + JSON.stringify(options) +
+  "; globalThis.kept = (" + hold + ")() })"
+const before = held()
+for (let i = 0; i < 10; i++) hold()
+const meanwhile = held()
+await collect(before)
+const after = held()
+const work = async () => {
+  await new Promise((resolve) => new Worker(inWorker, { eval: true }).once('exit', resolve))
+  return held()
+}
+// Node itself keeps something from its first worker.
+process.stdout.write(JSON.stringify([before, meanwhile, after, await work(), await work()]))
+`
+    const held = runScript<{ files: number; pages: number }[]>(script, ['--expose-gc'])
+    const [before, meanwhile, after, worker, nextWorker] = held
+    expect(meanwhile!.files).toBeGreaterThan(before!.files)
+    expect(meanwhile!.pages).toBeGreaterThan(0)
+    expect(after).toEqual(before)
+    expect(worker!.pages).toBe(0)
+    expect(nextWorker).toEqual(worker)
+  })
+
   it('refuses what is not there, and holds nothing then', () => {
     using cache = makeCache({ leadRows: 0 })
     const sequence = sequenceOf(cache, 200)
