@@ -161,6 +161,7 @@ Status ContiguousCache::GiveEverythingBack(Lock* lock) {
     }
   }
   for (const PageId id : left) core_.pool.Drop(id, &Page::live);
+  if (first_error.ok()) core_.port.driver()->Retire();
   lock->lock();
   return first_error;
 }

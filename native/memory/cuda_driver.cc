@@ -343,6 +343,13 @@ DriverStatus CudaDriver::RecordOwn(std::unique_ptr<DriverEvent>* event) {
   return status;
 }
 
+// A stream takes half a megabyte of the device, and objects of JavaScript may outlive their cache.
+void CudaDriver::Retire() {
+  const CudaContext::Scope scope(*context_);
+  if (stream_ == nullptr || !Settle().ok()) return;
+  api_.stream_destroy(std::exchange(stream_, nullptr));
+}
+
 // The device's driver knows no read-only descriptors.
 DriverStatus CudaDriver::Export(std::span<const PagePiece> pages, bool /*writable*/,
                                 std::vector<int>* files, std::vector<PagePlace>* places) {

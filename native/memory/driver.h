@@ -153,6 +153,10 @@ class Driver {
   // The point that Zero and Copy have been asked for so far; nullptr when they are done.
   virtual DriverStatus RecordOwn(std::unique_ptr<DriverEvent>* event) = 0;
 
+  // Nothing will be zeroed, copied or ordered any more: gives back what that takes of the device.
+  // Pages may still be unmapped and released.
+  virtual void Retire() {}
+
   // Makes pages reachable for other processes: appends new descriptors, the caller's to close, to
   // *files, and for each page where it lies in them to *places. All or none. What is not `writable`
   // cannot be mapped for writing, where the system can tell. VATTN_UNSUPPORTED where memory cannot

@@ -47,6 +47,7 @@ class FaultyDriver final : public Driver {
   DriverStatus MakeStreamWait(vattn_stream stream) override;
   DriverStatus WaitFor(DriverEvent* event) override;
   DriverStatus RecordOwn(std::unique_ptr<DriverEvent>* event) override;
+  void Retire() override { inner_->Retire(); }
   DriverStatus Export(std::span<const PagePiece> pages, bool writable, std::vector<int>* files,
                       std::vector<PagePlace>* places) override;
   DriverStatus MapExported(uintptr_t address, uint64_t bytes, int file, uint64_t offset,

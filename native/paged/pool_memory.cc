@@ -181,6 +181,7 @@ DriverStatus PoolMemory::Close() {
     if (!status.ok() && first.ok()) first = status;
     return status.ok();
   });
+  if (first.ok()) driver_->Retire();
   return first;
 }
 

@@ -518,6 +518,7 @@ void Scene::CheckResult(const std::vector<Part>& parts, int32_t layer, const Res
   const auto heads = static_cast<size_t>(scenario_.query_heads);
   const auto dim = static_cast<size_t>(scenario_.head_dim);
   const double bound = OutputBound(scenario_.dtype) * Tested().roundings / 2;
+  const double lse_bound = LseBound(scenario_.dtype, Tested().sums_rounded);
   size_t at = 0;  // row x head
   for (size_t p = 0; p < parts.size(); ++p) {
     const Part& part = parts[p];
@@ -537,7 +538,7 @@ void Scene::CheckResult(const std::vector<Part>& parts, int32_t layer, const Res
       if (result.lse.empty()) continue;
       const float found = result.lse[at];
       const bool same = found == want.lse[i];  // infinities
-      if (!same && !(std::abs(static_cast<double>(found) - want.lse[i]) <= kLseBound)) {
+      if (!same && !(std::abs(static_cast<double>(found) - want.lse[i]) <= lse_bound)) {
         Fail(__FILE__, __LINE__,
              Where(p, i / heads, i % heads, layer) + ", log-sum-exp (" + Name(scenario_.form) +
                  "): " + std::to_string(found) + " against " + std::to_string(want.lse[i]));

@@ -44,6 +44,8 @@ struct TestedBackend {
   // To the dtype, of numbers on their way into an output: two where weights are rounded, and sums
   // of products kept in float32 until the end.
   int32_t roundings = 2;
+  // Probabilities are summed after they were rounded to the dtype.
+  bool sums_rounded = false;
 };
 // Defined by each backend's test.
 const TestedBackend& Tested();

@@ -69,6 +69,11 @@ std::vector<uint16_t> Tokens(const Scenario& scenario, uint64_t seed, int32_t la
 
 double OutputBound(int32_t dtype) { return dtype == VATTN_BFLOAT16 ? 1.0 / 128 : 1.0 / 512; }
 
+double LseBound(int32_t dtype, bool sums_rounded) {
+  const double rounding = dtype == VATTN_BFLOAT16 ? 1.0 / 512 : 1.0 / 4096;
+  return 5e-4 + (sums_rounded ? rounding : 0);
+}
+
 Result Reference(const Scenario& scenario, uint64_t seed, int32_t layer, uint32_t query,
                  uint32_t kv) {
   const int64_t heads = scenario.query_heads;

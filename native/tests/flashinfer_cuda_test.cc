@@ -30,7 +30,7 @@ const TestedBackend& Tested() {
     for (const int32_t layout : {VATTN_LAYOUT_INTERLEAVED, VATTN_LAYOUT_SPLIT}) {
       backend.forms.push_back({VATTN_CONTIGUOUS, layout, 0, 0, VATTN_POOL_NHD});
     }
-    for (const int32_t block_tokens : {16, 1, 32, 64, 128, 256, 24}) {
+    for (const int32_t block_tokens : {16, 1, 32, 64, 128, 256}) {
       backend.forms.push_back({VATTN_PAGED, 0, 0, block_tokens, VATTN_POOL_NHD});
     }
     for (const int32_t head_dim : {64, 128, 256}) {
@@ -43,6 +43,7 @@ const TestedBackend& Tested() {
     backend.alibi = true;
     backend.non_causal = true;
     backend.batch_invariant = true;
+    backend.sums_rounded = true;
     return backend;
   }();
   return tested;
@@ -518,7 +519,7 @@ void RunEightBits(int32_t kind, float (*scale)(int64_t slot, int64_t head)) {
           CHECK_LE(std::abs(found[at * sum.size() + e] - sum[e] / total),
                    OutputBound(scenario.dtype));
         }
-        CHECK_LE(std::abs(found_lse[at] - std::log(total)), kLseBound);
+        CHECK_LE(std::abs(found_lse[at] - std::log(total)), LseBound(VATTN_BFLOAT16, true));
       }
     }
   }

@@ -26,6 +26,7 @@ const TestedBackend& Tested() {
     if (VATTN_CUDA_FLOAT16) backend.dtypes.push_back(VATTN_FLOAT16);
     backend.non_causal = true;
     backend.batch_invariant = true;
+    backend.sums_rounded = true;
     return backend;
   }();
   return tested;

@@ -169,25 +169,27 @@ export const cacheCases: readonly SuiteCase[] = [
         copy(junk, { ...junk, data: start!.data + at, owner: undefined } as Tensor, stream)
       }
       await stream.synchronize()
+      // Made beforehand: making a tensor waits for the device.
+      const shapes = rowsOf(cache, first, tokens - 16, tokens).slice(-8)
+      const dense = shapes.map(({ dtype, shape }) => deviceTensor(dtype, shape, gpu))
       cache.free(first)
       let inFlight = 0
       for (let round = 0; round < 3; round++) {
         const next = sequenceOf(cache, tokens)
         const rows = rowsOf(cache, next, tokens - 16, tokens).slice(-8)
-        const dense = rows.map(({ dtype, shape }) => deviceTensor(dtype, shape, gpu))
         cache.waitReady(stream)
         using zeroed = recordFence(stream)
         if (!zeroed.done) inFlight++
         for (const [i, tensor] of rows.entries()) copy(tensor, dense[i]!, stream)
         await stream.synchronize()
         expectZero(dense)
-        for (const tensor of dense) tensor[Symbol.dispose]()
         for (let at = 0n; at < BigInt(bytes); at += step) {
           copy(junk, { ...junk, data: start!.data + at, owner: undefined } as Tensor, stream)
         }
         await stream.synchronize()
         cache.free(next)
       }
+      for (const tensor of dense) tensor[Symbol.dispose]()
       assert.ok(inFlight > 0, 'the zeroing never was in flight: this has shown nothing')
     },
   },
