@@ -18,8 +18,8 @@ std::vector<float> ToFloats(const uint16_t* values, size_t count, int32_t dtype)
 // How far from the reference a result may be. Weights and outputs are rounded to the dtype: the
 // bound is two roundings of numbers up to 1.75.
 double OutputBound(int32_t dtype);
-// Log-sum-exps are float32 throughout, with the GPU's exponentials; `sums_rounded`: of probabilities
-// that were rounded to the dtype, each by half a unit at most.
+// Log-sum-exps are float32 throughout, with the GPU's exponentials; `sums_rounded`: of
+// probabilities that were rounded to the dtype, each by half a unit at most.
 double LseBound(int32_t dtype, bool sums_rounded);
 
 }  // namespace vattention::testing

@@ -1,8 +1,8 @@
-// Seen before upstream's launch code (-include): of the choices that it makes at run time, those that
-// a launch of ours (launch.cc) always answers the same way are made here, so that half of the kernels
-// need not be compiled. Lengths are always told per sequence, so blocks are never known to be whole;
-// new keys are always appended beforehand; the softmax is never returned. Without dropout and with
-// exact head dims the kernels that are left are upstream's own.
+// Seen before upstream's launch code (-include): of the choices that it makes at run time, those
+// that a launch of ours (launch.cc) always answers the same way are made here, so that half of the
+// kernels need not be compiled. Lengths are always told per sequence, so blocks are never known to
+// be whole; new keys are always appended beforehand; the softmax is never returned. Without dropout
+// and with exact head dims the kernels that are left are upstream's own.
 #ifndef VATTENTION_ATTENTION_FLASH_ATTENTION_2_SWITCHES_H_
 #define VATTENTION_ATTENTION_FLASH_ATTENTION_2_SWITCHES_H_
 
