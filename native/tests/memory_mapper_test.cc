@@ -192,6 +192,29 @@ TEST(AdoptedRowsAreCleanedAhead) {
   cache.Check();
 }
 
+TEST(LeavesWhatATruncationForgotToWhoMayReadIt) {
+  vattn_contiguous_options options = MapperOptions();
+  options.tail_rows = 8;
+  Cache cache(options);
+  cache.Pause();
+  Timeline stream;
+  cache.Attach(stream.get());
+  const vattn_sequence a = cache.Allocate();
+  cache.Grow(a, 40);
+  cache.Write(a, 0, 40, 1);
+  stream.Submit();
+  cache.Truncate(a, 10);
+  cache.Resume();
+  cache.Drain();
+  CHECK_GT(cache.Stats().ahead_bytes, 0u);  // it has been at work on this sequence
+  CHECK(cache.Holds(a, 10, 40, 1));
+  stream.Complete();
+  cache.Grow(a, 11);
+  CHECK(cache.Holds(a, 0, 10, 1));
+  CHECK(cache.Holds(a, 10, 19, 0));
+  cache.Check();
+}
+
 TEST(WhatIsAheadIsGivenUpBeforeAStepFails) {
   OptionsInit init;
   init.limit_bytes = 8 * kPage;
