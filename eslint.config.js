@@ -37,7 +37,7 @@ export default tseslint.config(
     },
   },
   {
-    files: ['packages/*/src/**/*.ts'],
+    files: ['packages/*/src/**/*.ts', 'bench/src/**/*.ts'],
     languageOptions: {
       parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname },
     },
@@ -53,8 +53,8 @@ export default tseslint.config(
   },
   {
     // A library says nothing: it throws, returns, or calls what it was given.
-    files: ['packages/*/src/**/*.ts'],
-    ignores: ['packages/vattention/src/**'],
+    files: ['packages/*/src/**/*.ts', 'bench/src/**/*.ts'],
+    ignores: ['packages/vattention/src/**', 'bench/src/cli/**'],
     rules: { 'no-console': 'error' },
   },
 )

@@ -21,7 +21,7 @@ function projects() {
     existsSync(join(root, folder))
       ? readdirSync(join(root, folder)).map((p) => join(folder, p))
       : []
-  return [...inside('packages'), ...inside('examples'), 'native', 'scripts']
+  return [...inside('packages'), ...inside('examples'), 'native', 'scripts', 'bench']
 }
 
 /** Sums the reports that the projects' tests left; nx restores those of cached runs. */
