@@ -1,0 +1,122 @@
+/**
+ * Conversations: which requests go on from an earlier one, and what their prompts have in common.
+ *
+ * Block 0 opens every prompt, as a system prompt does. A request that *follows* contains all full
+ * blocks of an earlier prompt and adds to it (the next turn), or has only its beginning in common (an
+ * edited conversation, a document used twice).
+ */
+import { drawn, quantileAt } from './quantile-table.ts'
+import type { Random } from './random.ts'
+import type { PromptSharing, TraceProfile } from './trace-profile.ts'
+
+/** Prompts with their blocks. */
+export interface SharedPrompts {
+  /** `[requests]` */
+  readonly promptTokens: number[]
+  /** `[requests][ceil(promptTokens / blockTokens)]` */
+  readonly blockHashes: number[][]
+}
+
+/** The first two blocks: fewer than that in common is the system prompt alone. */
+const leastSharedBlocks = 2
+
+interface Prompt {
+  readonly arrival: number
+  readonly tokens: number
+  readonly hashes: number[]
+  /** Another request goes on from it already: its conversation is further on. */
+  continued: boolean
+}
+
+/**
+ * Prompts whose lengths and common beginnings have the statistics of `sharing`.
+ *
+ * @param profile Its `promptTokens` are those of requests that follow no other.
+ * @param arrivalSeconds Ascending. `[requests]`
+ */
+export function generateSharing(
+  profile: TraceProfile,
+  sharing: PromptSharing,
+  arrivalSeconds: readonly number[],
+  random: Random,
+): SharedPrompts {
+  const { blockTokens } = sharing
+  const gaps = arrivalSeconds.map((arrival) => {
+    const gap = quantileAt(sharing.gapSeconds, random.uniform())
+    // What was there before the trace began, is not in it: requests that followed it follow nothing.
+    return random.uniform() < sharing.followShare && gap <= arrival ? gap : undefined
+  })
+  const followers = gaps.filter((gap) => gap !== undefined).length
+  const ofFollowers = drawn(sharing.followPromptTokens, followers, random)
+  const ofOthers = drawn(profile.promptTokens, gaps.length - followers, random)
+
+  const prompts: Prompt[] = []
+  let nextHash = 1
+  gaps.forEach((gap, i) => {
+    const arrival = arrivalSeconds[i]!
+    const tokens = Math.round((gap === undefined ? ofOthers : ofFollowers).pop()!)
+    const wanted = { arrival, tokens, gap: gap ?? 0 }
+    const shared = gap === undefined ? [] : sharedBlocks(prompts, sharing, wanted, random)
+    const hashes = shared.length > 0 ? shared : [0]
+    while (hashes.length < Math.ceil(tokens / blockTokens)) hashes.push(nextHash++)
+    prompts.push({ arrival, tokens, hashes, continued: false })
+  })
+  return {
+    promptTokens: prompts.map(({ tokens }) => tokens),
+    blockHashes: prompts.map(({ hashes }) => hashes),
+  }
+}
+
+/** Blocks that a new prompt has in common with an earlier one; none when no earlier one fits. */
+function sharedBlocks(
+  prompts: readonly Prompt[],
+  { blockTokens, ...sharing }: PromptSharing,
+  wanted: { arrival: number; tokens: number; gap: number },
+  random: Random,
+): number[] {
+  // Its last token is always the new prompt's own.
+  const most = Math.floor((wanted.tokens - 1) / blockTokens)
+  if (most < leastSharedBlocks) return []
+  const fullBlocks = ({ tokens }: Prompt) => Math.floor(tokens / blockTokens)
+  if (random.uniform() < sharing.partialShare) {
+    const drawnBlocks = Math.round(quantileAt(sharing.partialBlocks, random.uniform()))
+    const blocks = Math.min(drawnBlocks, most)
+    const found = best(prompts, wanted, (prompt) => (fullBlocks(prompt) > blocks ? 0 : undefined))
+    return found === undefined ? [] : found.hashes.slice(0, blocks)
+  }
+  const growth = quantileAt(sharing.growthTokens, random.uniform())
+  const target = Math.max(wanted.tokens - growth, leastSharedBlocks * blockTokens)
+  const found = best(prompts, wanted, (prompt) => {
+    const blocks = fullBlocks(prompt)
+    if (prompt.continued || blocks < leastSharedBlocks || blocks > most) return undefined
+    return Math.abs(prompt.tokens - target) / blockTokens
+  })
+  if (found === undefined) return []
+  found.continued = true
+  return found.hashes.slice(0, fullBlocks(found))
+}
+
+/**
+ * The earlier prompt that fits best: `misfit` says how much a prompt differs from what is wanted, in
+ * blocks, or that it cannot be; being twice or half as old as wanted counts like one block.
+ */
+function best(
+  prompts: readonly Prompt[],
+  { arrival, gap }: { arrival: number; gap: number },
+  misfit: (prompt: Prompt) => number | undefined,
+): Prompt | undefined {
+  let found: Prompt | undefined
+  let least = Number.POSITIVE_INFINITY
+  for (const prompt of prompts) {
+    const age = arrival - prompt.arrival
+    if (age <= 0) break
+    const late = Math.max(age, gap) / Math.min(age, Math.max(gap, 1)) - 1
+    if (late >= least) continue
+    const total = late + (misfit(prompt) ?? Number.POSITIVE_INFINITY)
+    if (total < least) {
+      least = total
+      found = prompt
+    }
+  }
+  return found
+}
