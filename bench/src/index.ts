@@ -1,1 +1,5 @@
+export { main } from './cli/main.ts'
+export type { ExitStatus, Output } from './cli/output.ts'
+export * from './compare/index.ts'
+export * from './report/index.ts'
 export * from './result/index.ts'

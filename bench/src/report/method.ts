@@ -1,0 +1,65 @@
+import type { Result } from '../result/index.ts'
+import { fileName, formatBytes, formatNumber } from './format.ts'
+import { html, type Markup } from './html/html.ts'
+import { machineName, type ReportedResult } from './question.ts'
+
+function words(value: unknown): string {
+  if (value === null || value === undefined) return 'not known'
+  if (Array.isArray(value)) return value.map(words).join(', ')
+  if (typeof value === 'object') {
+    return Object.entries(value)
+      .map(([key, inner]) => `${key} ${words(inner)}`)
+      .join(', ')
+  }
+  return typeof value === 'number' ? formatNumber(value) : String(value as string | boolean)
+}
+
+const spaced = (key: string) => key.replaceAll(/([a-z])([A-Z])/g, '$1 $2').toLowerCase()
+
+const entry = (name: string, value: string | Markup) =>
+  html`<dt>${name}</dt>
+    <dd>${value}</dd> `
+
+function device({ device }: Result): Markup {
+  if (!device) return entry('Device', 'CPU')
+  const { clocksBefore, clocksAfter } = device
+  const clocks = (of: typeof clocksBefore) =>
+    of
+      ? `SM ${formatNumber(of.smClockMhz)} MHz, memory ${formatNumber(of.memoryClockMhz)} MHz, ${formatNumber(of.powerW)} W, ${formatNumber(of.temperatureC)} °C, reasons ${of.throttleReasons ?? 'not known'}`
+      : 'not known'
+  return html`${entry(
+    'Device',
+    `${device.name}, compute capability ${device.computeCapability}, ${formatBytes(device.memoryBytes)}, at most ${formatNumber(device.maxSmClockMhz)} MHz and ${formatNumber(device.powerLimitW)} W`,
+  )}${entry('Driver', `${device.driver ?? 'not known'}, CUDA ${device.cuda ?? 'not known'}`)}${entry('Clocks before', clocks(clocksBefore))}${entry('Clocks after', clocks(clocksAfter))}`
+}
+
+/** How one result was measured, from its file alone. */
+export function methodOf(of: ReportedResult): Markup {
+  const { result } = of
+  const { host, libraries, protocol, workload } = result
+  const { upstream, ...packages } = libraries
+  const dirty =
+    result.dirty === null ? ' (changes: not known)' : result.dirty ? ', with changes' : ''
+  return html`<details>
+    <summary>
+      <b>${fileName(of.source)}</b>: ${result.what}
+      <span class="quiet">${machineName(of)}, ${result.startedAt.slice(0, 10)}</span>
+    </summary>
+    <dl>
+      ${entry('Command', html`<code>${result.command}</code>`)}${entry('Commit', `${result.commit}${dirty}`)}${entry(
+        'Begun',
+        `${result.startedAt}, took ${result.seconds === null ? 'an unknown time' : `${formatNumber(result.seconds)} s`}`,
+      )}${entry('Label', result.label)}${
+        result.migratedFrom === undefined
+          ? null
+          : entry('Read from an older form', result.migratedFrom)
+      }${device(result)}${entry(
+        'Host',
+        `${host.cpu}, ${host.cores} cores, ${formatBytes(host.memoryBytes)}, ${host.os}, Node ${host.node}, load average ${host.loadAverage.map((one) => formatNumber(one)).join(' ')}${host.isa ? `, ${host.isa.join(' ')}` : ''}`,
+      )}${Object.entries(protocol).map(([key, value]) => entry(spaced(key), words(value)))}${entry(
+        'Workload',
+        words(workload),
+      )}${entry('Packages', words(packages))}${upstream ? entry('Upstream', words(upstream)) : null}
+    </dl>
+  </details>`
+}

@@ -1,0 +1,125 @@
+import type { PlotSpec } from './svg.ts'
+
+/** One point of a line, with its interval. */
+export interface LinePoint {
+  readonly x: number
+  readonly y: number
+  readonly low: number | null | undefined
+  readonly high: number | null | undefined
+  /** Colour. */
+  readonly colour: string
+  /** Dashes and shape. */
+  readonly dash: string
+}
+
+export interface LinesOptions {
+  /** With units. */
+  readonly xAxis: string
+  readonly yAxis: string
+  /** What dashes tell. */
+  readonly marks?: readonly { readonly value: number; readonly label: string }[]
+}
+
+const dashes = [
+  [1, 0],
+  [5, 3],
+  [2, 3],
+  [8, 3, 2, 3],
+  [1, 4],
+  [10, 4],
+]
+
+/** Lines over a length, on an axis of powers of two. */
+export function linesSpec(points: readonly LinePoint[], options: LinesOptions): PlotSpec {
+  const { xAxis, yAxis, marks = [] } = options
+  const colours = [...new Set(points.map((one) => one.colour))]
+  const kinds = [...new Set(points.map((one) => one.dash))]
+  const ticks = [...new Set(points.map((one) => one.x))].sort((a, b) => a - b)
+  const x = {
+    field: 'x',
+    type: 'quantitative',
+    title: xAxis,
+    scale: { type: 'log', base: 2, nice: false, padding: 12 },
+    axis: {
+      values: ticks,
+      labelExpr: 'datum.value >= 1024 ? datum.value / 1024 + "K" : "" + datum.value',
+      grid: false,
+    },
+  }
+  const y = (field: string) => ({
+    field,
+    type: 'quantitative',
+    title: yAxis,
+    scale: { zero: true, nice: true },
+  })
+  const legend = (values: readonly string[]) =>
+    values.length > 1 ? { columns: Math.min(values.length, 4) } : null
+  const colour = {
+    field: 'colour',
+    type: 'nominal',
+    title: null,
+    scale: { domain: colours },
+    legend: legend(colours),
+  }
+  const dash = { field: 'dash', type: 'nominal', title: null }
+  return {
+    data: { values: points.map((one) => ({ ...one })) },
+    height: 260,
+    layer: [
+      ...marks.map(({ value, label }) => ({
+        data: { values: [{ value, label }] },
+        layer: [
+          {
+            mark: { type: 'rule', strokeDash: [4, 3], color: 'var(--quiet)' },
+            encoding: { y: y('value') },
+          },
+          {
+            mark: {
+              type: 'text',
+              align: 'left',
+              baseline: 'bottom',
+              dx: 4,
+              dy: -2,
+              color: 'var(--quiet)',
+              fontSize: 11,
+            },
+            encoding: { y: y('value'), x: { value: 0 }, text: { field: 'label' } },
+          },
+        ],
+      })),
+      {
+        mark: { type: 'line', strokeWidth: 2 },
+        encoding: {
+          x,
+          y: y('y'),
+          color: colour,
+          strokeDash: {
+            ...dash,
+            scale: { domain: kinds, range: dashes },
+            legend: kinds.length > 1 ? { columns: 4 } : null,
+          },
+        },
+      },
+      {
+        transform: [{ filter: 'isValid(datum.low) && isValid(datum.high)' }],
+        mark: { type: 'rule', strokeWidth: 2 },
+        encoding: {
+          x,
+          y: y('low'),
+          y2: { field: 'high' },
+          color: colour,
+          detail: { field: 'dash' },
+        },
+      },
+      {
+        mark: { type: 'point', filled: true, size: 40, opacity: 1 },
+        encoding: {
+          x,
+          y: y('y'),
+          color: colour,
+          shape: { ...dash, scale: { domain: kinds }, legend: kinds.length > 1 ? {} : null },
+        },
+      },
+    ],
+  }
+}

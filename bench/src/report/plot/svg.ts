@@ -1,0 +1,88 @@
+import { parse, View } from 'vega'
+import { compile, type TopLevelSpec } from 'vega-lite'
+
+import { escapeText } from '../html/html.ts'
+import { fonts, plotWidth, seriesColours, themeStyle } from './theme.ts'
+
+/** A drawn plot. */
+export interface Plot {
+  /** For a page that has the theme's colours: as wide as there is room. */
+  readonly inline: string
+  /** A file of its own. */
+  readonly file: string
+}
+
+/** What of a plot is told apart; the rest is the same for all. */
+export type PlotSpec = Pick<TopLevelSpec, 'data'> & Record<string, unknown>
+
+const config = {
+  background: 'transparent',
+  font: fonts,
+  padding: 4,
+  axis: {
+    labelColor: 'var(--ink)',
+    titleColor: 'var(--quiet)',
+    gridColor: 'var(--line)',
+    gridOpacity: 0.7,
+    domainColor: 'var(--line)',
+    tickColor: 'var(--line)',
+    labelFontSize: 12,
+    titleFontSize: 12,
+    titleFontWeight: 'normal',
+    labelLimit: 220,
+  },
+  legend: {
+    labelColor: 'var(--ink)',
+    titleColor: 'var(--quiet)',
+    labelFontSize: 12,
+    titleFontSize: 12,
+    titleFontWeight: 'normal',
+    orient: 'top',
+    direction: 'horizontal',
+    labelLimit: 220,
+    symbolStrokeWidth: 2,
+    symbolSize: 70,
+  },
+  range: { category: seriesColours },
+  view: { stroke: null },
+} as const
+
+/**
+ * Draws a Vega-Lite specification without a browser. The same data give the same text.
+ *
+ * @param spec Everything but sizes and colours.
+ * @param title Of the file, and what a screen reader says.
+ */
+export async function drawPlot(spec: PlotSpec, title: string): Promise<Plot> {
+  const full = {
+    $schema: 'https://vega.github.io/schema/vega-lite/v6.json',
+    width: plotWidth,
+    autosize: { type: 'fit-x', contains: 'padding' },
+    config,
+    ...spec,
+  } as TopLevelSpec
+  const view = new View(parse(compile(full).spec), { renderer: 'none' })
+  let drawn: string
+  try {
+    drawn = await view.toSVG()
+  } finally {
+    view.finalize()
+  }
+  // Every mark describes itself at length; the plot has a title, and a table with its numbers.
+  const quiet = drawn
+    .replaceAll(/ (?:role|aria-[a-z]+)="[^"]*"/g, '')
+    .replace(/^<svg([^>]*)>/, (_, attributes: string) => {
+      const viewBox = /viewBox="[^"]*"/.exec(attributes)?.[0] ?? ''
+      return `<svg xmlns="http://www.w3.org/2000/svg" ${viewBox} role="img" aria-label="${escapeText(title)}">`
+    })
+  const named = quiet.replace(
+    /^<svg[^>]*>/,
+    (start) => `${start}<title>${escapeText(title)}</title>`,
+  )
+  const file = quiet.replace(
+    /^<svg[^>]*>/,
+    (start) =>
+      `${start}<title>${escapeText(title)}</title><style>${themeStyle}svg{background:var(--page)}</style>`,
+  )
+  return { inline: named, file: `${file}\n` }
+}

@@ -1,0 +1,74 @@
+import type { PlacedCase } from '../../result/index.ts'
+import { datasheetOf } from '../datasheet.ts'
+import { formatTokens } from '../format.ts'
+import { rowsSpec, type RowPoint } from '../plot/rows.ts'
+import { figureOf, number, ofBench, shown, text, type Question } from '../question.ts'
+import { ratioCaption, ratiosOf, ratioSpec } from './ratios.ts'
+
+/** `16 × 16K`: sequences and tokens of each. */
+export const batchName = (one: PlacedCase) =>
+  `${number(one, 'sequences')} × ${formatTokens(number(one, 'tokens'))}`
+
+export const decodeBandwidth: Question = {
+  id: 'decode',
+  title: 'How much of the memory bandwidth does decode get?',
+  asks: 'One new token for each sequence: attention reads all keys and values once, so memory decides. Bytes of K and V a second, for each backend and cache.',
+  benches: ['decode'],
+  figures: (results) =>
+    ofBench(results, 'decode').map((of) => {
+      const peak = datasheetOf(of.result.device?.name)?.memoryGbPerSecond
+      const points = of.cases.flatMap((one): RowPoint[] => {
+        const { value, low, high } = shown(one.metrics.gbPerSecond)
+        if (value === null || 'speedRatio' in one.metrics) return []
+        const row = `${text(one, 'backend')} ${text(one, 'cache')}`
+        return [{ row, series: batchName(one), value, low, high }]
+      })
+      return figureOf('decode', of, results, {
+        title: 'Decode bandwidth',
+        spec: rowsSpec(points, {
+          axis: 'K and V read, GB/s',
+          sorted: true,
+          oneLine: true,
+          marks: peak ? [{ value: peak, label: 'data sheet' }] : [],
+        }),
+        caption:
+          'Medians of rounds with 95 % bootstrap intervals, most of them narrower than the dots. Colours: sequences × tokens of each.',
+      })
+    }),
+}
+
+export const decodeRatios: Question = {
+  id: 'decode-ratios',
+  title: 'Contiguous against paged in decode',
+  asks: 'The best contiguous cache against the best paged one and against PagedAttention at its best block size; and what interleaving the layers costs.',
+  benches: ['decode'],
+  figures: (results) =>
+    ofBench(results, 'decode').flatMap((of) => {
+      const cases = ratiosOf(of.cases)
+      if (cases.length === 0) return []
+      return figureOf('decode-ratios', of, results, {
+        title: 'Decode ratios',
+        spec: ratioSpec(cases, batchName),
+        caption: ratioCaption,
+      })
+    }),
+}
+
+export const mappedPages: Question = {
+  id: 'pages',
+  title: 'Does the kernel notice that memory is mapped from pages?',
+  asks: 'The same kernel over mapped pages and over one allocation, bit by bit the same result. 1 means that it does not.',
+  benches: ['pages'],
+  figures: (results) =>
+    ofBench(results, 'pages').map((of) =>
+      figureOf('pages', of, results, {
+        title: 'Pages against one allocation',
+        spec: ratioSpec(
+          ratiosOf(of.cases),
+          (one) => text(one, 'backend'),
+          (one) => `${text(one, 'task')}, ${text(one, 'layout')}`,
+        ),
+        caption: ratioCaption,
+      }),
+    ),
+}

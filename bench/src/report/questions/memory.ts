@@ -1,0 +1,128 @@
+import { rowsSpec, type RowPoint } from '../plot/rows.ts'
+import { figureOf, ofBench, shown, text, type Question } from '../question.ts'
+import { percentilesCaption, percentilesSpec } from './percentiles.ts'
+
+export const stepLatency: Question = {
+  id: 'step',
+  title: 'How long does a step of the memory manager take?',
+  asks: 'What a serving loop waits for before each forward pass: 256 sequences grow by a token, or cross into new pages.',
+  benches: ['step', 'core-step'],
+  figures: (results) =>
+    ofBench(results, 'step', 'core-step').flatMap((of) => {
+      const cases = of.cases.filter(({ metrics }) => 'stepUs' in metrics)
+      if (cases.length === 0) return []
+      const id = of.result.device ? 'step-gpu' : 'step-cpu'
+      return figureOf(id, of, results, {
+        title: 'Step latency',
+        spec: percentilesSpec(cases, 'stepUs', 'time of a step, µs (logarithmic)', (one) => {
+          const mapper = one.parameters.mapper
+          const who =
+            mapper === undefined || text(one, 'load') !== 'turnover'
+              ? ''
+              : `, mapper ${mapper ? 'on' : 'off'}`
+          return `${text(one, 'sequences')} sequences, ${text(one, 'load')}${who}`
+        }),
+        caption: percentilesCaption,
+      })
+    }),
+}
+
+export const pagedCalls: Question = {
+  id: 'paged-calls',
+  title: "How long do the paged cache's calls take?",
+  asks: 'The baseline over block tables: steps, blocks, forks and prefix lookups, called from JavaScript on the CPU.',
+  benches: ['paged-step'],
+  figures: (results) =>
+    ofBench(results, 'paged-step').map((of) =>
+      figureOf('paged-calls', of, results, {
+        title: 'Calls of the paged cache',
+        spec: percentilesSpec(of.cases, 'callUs', 'time of a call, µs (logarithmic)', (one) =>
+          text(one, 'call'),
+        ),
+        caption: percentilesCaption,
+      }),
+    ),
+}
+
+export const allocation: Question = {
+  id: 'allocation',
+  title: 'How fast is a prompt backed by pages?',
+  asks: 'Prompts of 16K tokens get memory, with page classes of different sizes: until the step returns, and until the pages can be used.',
+  benches: ['step'],
+  figures: (results) =>
+    ofBench(results, 'step').flatMap((of) => {
+      const points = of.cases.flatMap((one): RowPoint[] =>
+        [
+          ['until ready', 'readyGbPerSecond'],
+          ['step alone', 'stepGbPerSecond'],
+        ].flatMap(([series, metric]) => {
+          const { value, low, high } = shown(one.metrics[metric!])
+          return value === null
+            ? []
+            : [{ row: text(one, 'pageClasses'), series: series!, value, low, high }]
+        }),
+      )
+      if (points.length === 0) return []
+      return figureOf('allocation', of, results, {
+        title: 'Allocation bandwidth',
+        spec: rowsSpec(points, { axis: 'memory backed, GB/s (logarithmic)', log: true }),
+        caption: 'Medians of prompts with 95 % bootstrap intervals.',
+      })
+    }),
+}
+
+export const overlap: Question = {
+  id: 'overlap',
+  title: 'Does mapping slow down the attention beside it?',
+  asks: 'Attention alone, and while the mapper backs pages: at four times the published peak demand, and as fast as it can. The time with mapping over the time without.',
+  benches: ['step'],
+  figures: (results) =>
+    ofBench(results, 'step').flatMap((of) => {
+      const points = of.cases.flatMap((one): RowPoint[] => {
+        const { value, low, high } = shown(one.metrics.timeRatio)
+        if (value === null) return []
+        return [
+          { row: text(one, 'task'), series: `${text(one, 'mapping')} mapping`, value, low, high },
+        ]
+      })
+      if (points.length === 0) return []
+      return figureOf('overlap', of, results, {
+        title: 'Attention beside the mapper',
+        spec: rowsSpec(points, {
+          axis: 'time with mapping / without, × (below 1 is faster)',
+          zero: false,
+          marks: [{ value: 1, label: '' }],
+        }),
+        caption:
+          'Medians of ratios within rounds, with 95 % bootstrap intervals; an interval across 1 shows no difference.',
+      })
+    }),
+}
+
+export const waste: Question = {
+  id: 'waste',
+  title: 'How much memory can one sequence waste?',
+  asks: 'Pages that hold no token, at the worst length, beside the bound that the layout promises.',
+  benches: ['core-waste'],
+  figures: (results) =>
+    ofBench(results, 'core-waste').map((of) =>
+      figureOf('waste', of, results, {
+        title: 'Waste of one sequence',
+        spec: rowsSpec(
+          of.cases.flatMap((one): RowPoint[] =>
+            [
+              ['worst', 'worstSequenceWasteBytes'],
+              ['bound', 'boundBytes'],
+            ].flatMap(([series, metric]) => {
+              const { value } = shown(one.metrics[metric!])
+              if (value === null) return []
+              const row = text(one, 'cache')
+              return [{ row, series: series!, value: value / 1024, low: null, high: null }]
+            }),
+          ),
+          { axis: 'waste of one sequence, KiB (logarithmic)', log: true },
+        ),
+        caption: 'Counted, not timed: the same in every run.',
+      }),
+    ),
+}

@@ -1,0 +1,182 @@
+import { measuredCases, type SourcedResult } from '../result/index.ts'
+import { barsOf, countBars, type ReportedBar } from './bars.ts'
+import { fileName, formatNumber } from './format.ts'
+import { headlines } from './headlines.ts'
+import { html, Markup } from './html/html.ts'
+import { page } from './html/page.ts'
+import { table } from './html/table.ts'
+import { limitsByFile, limitsOf } from './limits.ts'
+import { methodOf } from './method.ts'
+import { drawPlot } from './plot/svg.ts'
+import type { Figure, Question, ReportedResult } from './question.ts'
+import { questions } from './questions/index.ts'
+import { resultTables } from './tables.ts'
+
+/** A page, and its plots as files of their own. */
+export interface Report {
+  /** Self-contained: no network, no fonts, no scripts but its own. */
+  readonly html: string
+  /** SVG text by name, without ending. */
+  readonly svgs: ReadonlyMap<string, string>
+}
+
+/**
+ * A report of results: what they come to, a plot for each question, all numbers, how they were
+ * measured and what cannot be concluded. Nothing in it but what the results say; the same results
+ * give the same page.
+ *
+ * @param results In the order in which their files are listed.
+ * @throws RangeError when there are none
+ */
+export async function renderReport(results: readonly SourcedResult[]): Promise<Report> {
+  if (results.length === 0) throw new RangeError('results: at least one is required')
+  const reported = results.map((one): ReportedResult => ({
+    ...one,
+    cases: measuredCases(one.result),
+  }))
+  const svgs = new Map<string, string>()
+  const answers: Markup[] = []
+  for (const question of questions) {
+    // Smoke runs are never drawn: a plot outlives the word beside it.
+    const figures = question.figures(reported.filter(({ result }) => result.label === 'full'))
+    if (figures.length === 0) continue
+    const drawn: Markup[] = []
+    for (const figure of figures) {
+      const { inline, file } = await drawPlot(figure.spec, figure.title)
+      svgs.set(figure.name, file)
+      drawn.push(figureMarkup(figure, inline))
+    }
+    answers.push(answer(question, drawn))
+  }
+  const machines = [
+    ...new Set(reported.map(({ result }) => result.device?.name ?? result.host.cpu)),
+  ]
+  const days = reported.map(({ result }) => result.startedAt.slice(0, 10)).sort()
+  const body = html`<header>
+      <h1>vAttention: benchmark report</h1>
+      <p class="quiet">
+        ${reported.length} result files, ${machines.join(' and ')}, measured
+        ${[...new Set([days[0]!, days.at(-1)!])].join(' to ')}
+      </p>
+    </header>
+    <main>
+      ${summary(reported)}
+      <h2 id="questions">Questions and plots</h2>
+      ${answers} ${barsSection(barsOf(reported))} ${limitsSection(reported)}
+      <h2 id="numbers">All numbers</h2>
+      <p class="quiet">Press a head to sort. Each row names its place in the file.</p>
+      ${reported.map(
+        (one) =>
+          html`<details>
+            <summary>${fileName(one.source)}: ${one.result.what}</summary>
+            ${resultTables(one)}
+          </details> `,
+      )}
+      <h2 id="method">How it was measured</h2>
+      <p>
+        From the files themselves. Units of rates are powers of ten (TFLOP, GB), those of memory
+        powers of two (MiB, GiB).
+      </p>
+      ${reported.map(methodOf)}
+    </main>
+    <footer class="quiet"><p>Files: ${reported.map(({ source }) => source).join(', ')}</p></footer>`
+  return { html: page('vAttention: benchmark report', body), svgs }
+}
+
+function figureMarkup({ name, title, caption, sources }: Figure, svg: string): Markup {
+  return html`<figure id="${name}">
+    <b>${title}</b>${new Markup(svg)}
+    <figcaption>${caption} Source: ${sources.map(fileName).join(', ')}.</figcaption>
+  </figure> `
+}
+
+function answer({ id, title, asks }: Question, figures: readonly Markup[]): Markup {
+  return html`<section id="q-${id}">
+    <h3>${title}</h3>
+    <p>${asks}</p>
+    <div class="figures">${figures}</div>
+  </section> `
+}
+
+function summary(results: readonly ReportedResult[]): Markup {
+  const bars = barsOf(results)
+  const { met, missed, undecided, unmeasured } = countBars(bars)
+  return html`<section id="summary">
+    <ul class="cards">
+      ${
+        bars.length > 0
+          ? html`<li>
+              <span>Bars met</span><strong>${met} <small>of ${bars.length}</small></strong
+              ><span class="quiet"
+                ><a href="#bars"
+                  ><span class="missed">${missed} missed</span>,
+                  <span class="undecided">${undecided} undecided</span
+                  >${unmeasured > 0 ? `, ${unmeasured} not measured` : ''}</a
+                ></span
+              >
+            </li>`
+          : null
+      }
+      ${headlines(results).map(
+        ({ about, value, unit, detail, source }) =>
+          html`<li>
+            <span>${about}</span><strong>${value} <small>${unit}</small></strong
+            ><span class="quiet">${detail}. ${fileName(source)}</span>
+          </li> `,
+      )}
+    </ul>
+  </section>`
+}
+
+const order = { missed: 0, undecided: 1, unmeasured: 2, met: 3 } as const
+
+function barsSection(bars: readonly ReportedBar[]): Markup | null {
+  if (bars.length === 0) return null
+  const sorted = [...bars].sort((a, b) => order[a.state] - order[b.state])
+  return html`<h2 id="bars">Bars: met, missed, undecided</h2>
+    <p>
+      A bar is judged by the median; when the 95 % interval has the bar inside, it is undecided.
+    </p>
+    ${table({
+      caption: html`${bars.length} bars`,
+      heads: ['state', 'bar', 'measured', 'required', 'unit', 'source'],
+      rows: sorted.map(({ state, name, value, low, high, kind, bar, unit, source }) => [
+        { text: html`<span class="${state}">${state}</span>`, sort: order[state] },
+        { text: name },
+        {
+          text: html`<span
+            >${formatNumber(value)}${
+              typeof low === 'number' && typeof high === 'number'
+                ? html` <small>[${formatNumber(low)}, ${formatNumber(high)}]</small>`
+                : null
+            }</span
+          >`,
+          sort: value,
+          number: true,
+        },
+        { text: `${kind === 'atLeast' ? '≥' : '≤'} ${formatNumber(bar)}`, sort: bar, number: true },
+        { text: unitText(unit) },
+        { text: fileName(source) },
+      ]),
+    })}`
+}
+
+/** A bar's unit for people; ratios have none in their files. */
+const unitText = (unit: string | undefined) =>
+  unit === undefined ? '×' : unit === 'us' ? 'µs' : unit
+
+function limitsSection(results: readonly ReportedResult[]): Markup {
+  const machines = new Set(results.map(({ result }) => result.device?.name ?? result.host.cpu))
+  return html`<h2 id="limits">What cannot be concluded</h2>
+    <p>
+      Anything about other hardware, models, shapes or versions than those of
+      ${[...machines].join(' and ')} in the files below; and nothing from one run about another day.
+    </p>
+    ${limitsByFile(limitsOf(results)).map(
+      ({ file, texts }) =>
+        html`<h3>${file}</h3>
+          <ul>
+            ${texts.map((text) => html`<li>${text}</li>`)}
+          </ul> `,
+    )}`
+}

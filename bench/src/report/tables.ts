@@ -1,0 +1,96 @@
+import { metricWords, unitOf, type Metric, type PlacedCase } from '../result/index.ts'
+import { fileName, formatNumber } from './format.ts'
+import { html, type Markup } from './html/html.ts'
+import { table, type Cell } from './html/table.ts'
+import type { ReportedResult } from './question.ts'
+
+interface Column {
+  readonly head: string
+  cell(one: PlacedCase): Cell
+}
+
+const distinct = (lists: readonly (readonly string[])[]) => [...new Set(lists.flat())]
+
+/** `graph total, µs`. */
+function metricHead(key: string, more = ''): string {
+  const { quantity, symbol } = unitOf(key)
+  const what = [metricWords(key) || quantity, more].filter(Boolean).join(' ')
+  return symbol ? `${what}, ${symbol}` : what
+}
+
+function medianCell(metric: Metric | undefined): Cell {
+  if (metric === undefined || metric === null) return { text: '–', sort: null, number: true }
+  if (typeof metric === 'number') return { text: formatNumber(metric), sort: metric, number: true }
+  if (!('median' in metric)) return { text: '–', sort: null, number: true }
+  const { median, low, high, n } = metric
+  const interval =
+    typeof low === 'number' && typeof high === 'number'
+      ? html` <small>[${formatNumber(low)}, ${formatNumber(high)}]</small>`
+      : null
+  const count = n === null ? null : html` <small>n ${n}</small>`
+  return {
+    text: html`<span>${formatNumber(median)}${interval}${count}</span>`,
+    sort: median,
+    number: true,
+  }
+}
+
+/** Columns of a metric: one of medians, or one for each percentile. */
+function metricColumns(key: string, cases: readonly PlacedCase[]): Column[] {
+  const percentiles = cases.some(({ metrics }) => {
+    const metric = metrics[key]
+    return typeof metric === 'object' && metric !== null && !('median' in metric)
+  })
+  if (!percentiles) {
+    return [{ head: metricHead(key), cell: ({ metrics }) => medianCell(metrics[key]) }]
+  }
+  return (['p50', 'p99', 'max'] as const).map((name) => ({
+    head: metricHead(key, name),
+    cell: ({ metrics }) => {
+      const metric = metrics[key]
+      const value =
+        typeof metric === 'object' && metric !== null && name in metric
+          ? ((metric as unknown as Record<string, number | null>)[name] ?? null)
+          : null
+      return { text: formatNumber(value), sort: value, number: true }
+    },
+  }))
+}
+
+function casesTable(of: ReportedResult, cases: readonly PlacedCase[]): Markup {
+  const parameters = distinct(cases.map(({ parameters }) => Object.keys(parameters)))
+  const metrics = distinct(cases.map(({ metrics }) => Object.keys(metrics)))
+  const columns: Column[] = [
+    ...parameters.map((key): Column => ({
+      head: key,
+      cell: ({ parameters }) => {
+        const value = parameters[key]
+        if (value === undefined || value === null) return { text: '–', sort: null }
+        const number = typeof value === 'number'
+        return { text: String(value), sort: number ? value : String(value), number }
+      },
+    })),
+    ...metrics.flatMap((key) => metricColumns(key, cases)),
+    {
+      head: 'in the file',
+      cell: ({ index }) => ({ text: html`<code>cases[${index}]</code>`, sort: index }),
+    },
+  ]
+  return table({
+    caption: html`${fileName(of.source)}: ${of.result.bench}, ${cases.length} cases; medians with
+    [95 % interval] and number of samples n`,
+    heads: columns.map(({ head }) => head),
+    rows: cases.map((one) => columns.map(({ cell }) => cell(one))),
+  })
+}
+
+/** All numbers of a result: a table for each kind of case. */
+export function resultTables(of: ReportedResult): Markup[] {
+  const kinds = new Map<string, PlacedCase[]>()
+  for (const one of of.cases) {
+    // Cases that were measured alike stand in one table, however few metrics one of them lacks.
+    const key = Object.keys(one.metrics)[0] ?? ''
+    kinds.set(key, [...(kinds.get(key) ?? []), one])
+  }
+  return [...kinds.values()].map((cases) => casesTable(of, cases))
+}
