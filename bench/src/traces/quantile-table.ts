@@ -2,7 +2,10 @@ import { bisectRight } from 'd3-array'
 
 import { shuffle, type Random } from './random.ts'
 
-/** A distribution by its quantiles: linear between them, as percentiles of samples are taken. */
+/**
+ * A distribution by its quantiles, linear between them. Those of a file of n rows put row i, from 0
+ * on, at (i + 1/2) / n, the middle of what it stands for, so that drawing has the file's mean.
+ */
 export interface QuantileTable {
   /** Ascending, from 0 to 1. `[n]` */
   readonly probabilities: readonly number[]
@@ -10,11 +13,11 @@ export interface QuantileTable {
   readonly values: readonly number[]
 }
 
-/** The probabilities of most tables here: steps of 2.5 %, and finer in the tails. `[47]` */
+/** The probabilities of most tables here: steps of 2.5 %, and finer in the tails. `[52]` */
 export const usualProbabilities: readonly number[] = [
   ...[0, 0.001, 0.005, 0.01],
   ...Array.from({ length: 39 }, (_, i) => (i + 1) / 40),
-  ...[0.99, 0.995, 0.999, 1],
+  ...[0.98, 0.985, 0.99, 0.9925, 0.995, 0.9975, 0.999, 0.9995, 1],
 ]
 
 /** A table over `usualProbabilities`. */

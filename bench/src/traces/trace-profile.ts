@@ -38,6 +38,8 @@ export interface PromptSharing {
   readonly followShare: number
   /** Of those: share that has only the earlier prompt's beginning in common. */
   readonly partialShare: number
+  /** Of those that contain an earlier prompt: share of which that one followed another itself. */
+  readonly continuedShare: number
   /** Prompts of those that follow; the profile's `promptTokens` are those of the others. */
   readonly followPromptTokens: QuantileTable
   /** Seconds since the earlier request. */
@@ -58,7 +60,10 @@ export interface TraceProfile {
   /** Of prompts; with `sharing`, of those that follow no earlier one. */
   readonly promptTokens: QuantileTable
   readonly outputTokens: QuantileTable
-  /** Rank correlation (Spearman) of prompt and output, -1 to 1. */
+  /**
+   * Rank correlation (Spearman) of prompt and output, -1 to 1, but for what `largestRatio` adds: short
+   * outputs then go with short prompts.
+   */
   readonly rankCorrelation: number
   /** No prompt is longer than this times its output. Absent where that was not so. */
   readonly largestRatio?: number
@@ -67,5 +72,10 @@ export interface TraceProfile {
   /** Absent for a trace that says nothing of it. */
   readonly sharing?: PromptSharing
   /** Of the published file, percentiles by linear interpolation. */
-  readonly published: { readonly prompt: PublishedLengths; readonly output: PublishedLengths }
+  readonly published: {
+    readonly prompt: PublishedLengths
+    readonly output: PublishedLengths
+    /** Of prompt and output. */
+    readonly rankCorrelation: number
+  }
 }
