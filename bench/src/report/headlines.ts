@@ -33,8 +33,8 @@ function largest(cases: readonly PlacedCase[], metric: string) {
 }
 
 const range = (values: readonly number[]) => {
-  const [least, most] = [Math.min(...values), Math.max(...values)]
-  return least === most ? formatNumber(least) : `${least.toFixed(2)} – ${most.toFixed(2)}`
+  const [least, most] = [Math.min(...values).toFixed(2), Math.max(...values).toFixed(2)]
+  return least === most ? least : `${least} – ${most}`
 }
 
 /** Backend and cache of a case. */

@@ -5,6 +5,7 @@ export const pageStyle = `${themeStyle}
 *{box-sizing:border-box}
 body{margin:0;background:var(--page);color:var(--ink);font:16px/1.5 ${fonts}}
 main,header,footer{max-width:1240px;margin:0 auto;padding:0 1rem}
+header p{max-width:none}
 h1{font-size:1.7rem;line-height:1.2;margin:1.5rem 0 .3rem}
 h2{font-size:1.3rem;margin:2.5rem 0 .5rem;border-top:1px solid var(--line);padding-top:1.5rem}
 h3{font-size:1.05rem;margin:1.8rem 0 .2rem}
@@ -16,11 +17,13 @@ code{font-size:.9em;overflow-wrap:anywhere}
 .cards li{background:var(--panel);border:1px solid var(--line);border-radius:8px;padding:.7rem .9rem;min-width:0}
 .cards strong{display:block;font-size:1.5rem;line-height:1.25;font-weight:650;font-variant-numeric:tabular-nums}
 .cards small{font-size:.95rem;font-weight:400}
-.cards span{display:block}
+.cards li>span{display:block}
 .met{color:var(--good)}.missed{color:var(--bad)}.undecided,.unmeasured{color:var(--doubt)}
 .slower{color:var(--bad)}.faster{color:var(--good)}
-.figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,30rem),1fr));gap:1rem;align-items:start}
-figure{margin:.6rem 0;max-width:38rem;min-width:0}
+.questions{columns:28rem 2;column-gap:2.5rem}
+.questions section{break-inside:avoid;padding-bottom:.6rem}
+.questions h3{margin-top:.6rem}
+figure{margin:.6rem 0;max-width:38rem;break-inside:avoid}
 figure svg{display:block;width:100%;height:auto}
 figure b{font-weight:600}
 details{margin:.6rem 0;border:1px solid var(--line);border-radius:8px;padding:.2rem .8rem}
@@ -39,7 +42,7 @@ dl{display:grid;grid-template-columns:minmax(7rem,max-content) minmax(0,1fr);gap
 dt{color:var(--quiet)}dd{margin:0;overflow-wrap:anywhere}
 footer{margin-top:3rem;padding-bottom:2rem}
 @media(max-width:760px){
- table,tbody,tr,td{display:block;width:100%}
+ table,caption,tbody,tr,td{display:block;width:100%}
  thead tr{display:flex;flex-wrap:wrap;gap:.1rem .8rem}
  thead,th{display:block}th{border:0;padding:0}
  tbody tr{border-bottom:2px solid var(--line);padding:.3rem 0}

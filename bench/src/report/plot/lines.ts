@@ -1,4 +1,5 @@
 import type { PlotSpec } from './svg.ts'
+import { legendColumns } from './theme.ts'
 
 /** One point of a line, with its interval. */
 export interface LinePoint {
@@ -53,7 +54,7 @@ export function linesSpec(points: readonly LinePoint[], options: LinesOptions): 
     scale: { zero: true, nice: true },
   })
   const legend = (values: readonly string[]) =>
-    values.length > 1 ? { columns: Math.min(values.length, 4) } : null
+    values.length > 1 ? { columns: legendColumns(values) } : null
   const colour = {
     field: 'colour',
     type: 'nominal',
@@ -96,7 +97,7 @@ export function linesSpec(points: readonly LinePoint[], options: LinesOptions): 
           strokeDash: {
             ...dash,
             scale: { domain: kinds, range: dashes },
-            legend: kinds.length > 1 ? { columns: 4 } : null,
+            legend: kinds.length > 1 ? { columns: legendColumns(kinds) } : null,
           },
         },
       },
@@ -117,7 +118,11 @@ export function linesSpec(points: readonly LinePoint[], options: LinesOptions): 
           x,
           y: y('y'),
           color: colour,
-          shape: { ...dash, scale: { domain: kinds }, legend: kinds.length > 1 ? {} : null },
+          shape: {
+            ...dash,
+            scale: { domain: kinds },
+            legend: kinds.length > 1 ? { columns: legendColumns(kinds) } : null,
+          },
         },
       },
     ],

@@ -1,5 +1,6 @@
 import type { Datasheet } from '../datasheet.ts'
 import type { PlotSpec } from './svg.ts'
+import { legendColumns } from './theme.ts'
 
 /** A kernel: what it does for each byte that it has to move, and how fast. */
 export interface RooflinePoint {
@@ -28,14 +29,25 @@ export function rooflineSpec(points: readonly RooflinePoint[], sheet: Datasheet)
     type: 'quantitative',
     title,
     scale: { type: 'log', nice: false },
-    axis: { tickCount: 5, format: '~s', labelOverlap: true },
+    axis: {
+      tickCount: 5,
+      format: '~s',
+      labelOverlap: true,
+      values: [0.1, 1, 10, 100, 1e3, 1e4, 1e5, 1e6],
+    },
   })
+  const rate = 'TFLOP/s (logarithmic)'
   const x = log('intensity', 'FLOP per byte that has to move (logarithmic)')
-  const colour = { field: 'backend', type: 'nominal', title: null, legend: { columns: 3 } }
+  const colour = {
+    field: 'backend',
+    type: 'nominal',
+    title: null,
+    legend: { columns: legendColumns(points.map((one) => one.backend)) },
+  }
   const label = (value: { x: number; y: number; text: string }, more: object) => ({
     data: { values: [value] },
     mark: { type: 'text', color: 'var(--quiet)', fontSize: 11, ...more },
-    encoding: { x: { ...x, field: 'x' }, y: log('y', 'TFLOP/s'), text: { field: 'text' } },
+    encoding: { x: { ...x, field: 'x' }, y: log('y', rate), text: { field: 'text' } },
   })
   return {
     data: { values: points.map((one) => ({ ...one })) },
@@ -44,22 +56,22 @@ export function rooflineSpec(points: readonly RooflinePoint[], sheet: Datasheet)
       {
         data: { values: roof },
         mark: { type: 'line', color: 'var(--quiet)', strokeWidth: 1.5 },
-        encoding: { x: { ...x, field: 'x' }, y: log('y', 'TFLOP/s (logarithmic)') },
+        encoding: { x: { ...x, field: 'x' }, y: log('y', rate) },
       },
       label(
         { x: last, y: sheet.matrixTflops, text: `${sheet.matrixTflops} TFLOP/s` },
         { align: 'right', baseline: 'bottom', dy: -4 },
       ),
       label(
-        { x: first, y: first * perByte, text: `${sheet.memoryGbPerSecond / 1000} TB/s` },
-        { align: 'left', baseline: 'top', dx: 10, dy: 2 },
+        { x: ridge / 3, y: (ridge / 3) * perByte, text: `${sheet.memoryGbPerSecond / 1000} TB/s` },
+        { align: 'right', baseline: 'bottom', dx: -6 },
       ),
       {
         transform: [{ filter: 'isValid(datum.low) && isValid(datum.high)' }],
         mark: { type: 'rule', strokeWidth: 2 },
         encoding: {
           x,
-          y: log('low', 'TFLOP/s (logarithmic)'),
+          y: log('low', rate),
           y2: { field: 'high' },
           color: colour,
         },
@@ -68,7 +80,7 @@ export function rooflineSpec(points: readonly RooflinePoint[], sheet: Datasheet)
         mark: { type: 'point', filled: true, size: 40, opacity: 1 },
         encoding: {
           x,
-          y: log('tflops', 'TFLOP/s (logarithmic)'),
+          y: log('tflops', rate),
           color: colour,
           shape: { field: 'task', type: 'nominal', title: null, legend: {} },
         },

@@ -1,4 +1,5 @@
 import type { PlotSpec } from './svg.ts'
+import { decades, legendColumns, plotWidth } from './theme.ts'
 
 /** One dot with its interval. */
 export interface RowPoint {
@@ -27,6 +28,9 @@ export interface RowsOptions {
   readonly oneLine?: boolean
 }
 
+/** A name on two lines where it is a ratio of two. */
+const linesOf = (row: string) => row.replace(' / ', '|/ ').split('|')
+
 /** Rows of dots with intervals: one row for each thing that is compared. */
 export function rowsSpec(points: readonly RowPoint[], options: RowsOptions): PlotSpec {
   const { axis, log = false, zero = true, marks = [], sorted = false, oneLine = false } = options
@@ -35,13 +39,22 @@ export function rowsSpec(points: readonly RowPoint[], options: RowsOptions): Plo
   const rows = sorted
     ? [...first].sort((a, b) => b.value - a.value).map(({ row }) => row)
     : points.map(({ row }) => row)
+  const twoLines = rows.some((row) => linesOf(row).length > 1)
   const apart = series.length > 1 && !oneLine
+  const powers = log ? decades(points.map(({ value }) => value)) : undefined
+  // Rows' names stand left of the plot, and the legend with it.
+  const names = Math.max(...rows.flatMap(linesOf).map((line) => line.length)) * 7.2
   const x = (field: string) => ({
     field,
     type: 'quantitative',
     title: axis,
-    scale: { type: log ? 'log' : 'linear', zero: !log && zero, nice: true },
-    axis: { tickCount: 6, labelOverlap: true, ...(log && { format: '~g' }) },
+    scale: log ? { type: 'log', nice: true } : { zero, nice: true },
+    axis: {
+      tickCount: 5,
+      labelOverlap: true,
+      ...(log && { format: ',~r' }),
+      ...(powers && { values: powers }),
+    },
   })
   const y = {
     y: {
@@ -49,7 +62,13 @@ export function rowsSpec(points: readonly RowPoint[], options: RowsOptions): Plo
       type: 'nominal',
       title: null,
       sort: [...new Set([...rows, ...points.map(({ row }) => row)])],
-      axis: { grid: true, domain: false, ticks: false, tickBand: 'extent' },
+      axis: {
+        grid: true,
+        domain: false,
+        ticks: false,
+        tickBand: 'extent',
+        labelExpr: `split(replace(datum.label, ' / ', '|/ '), '|')`,
+      },
     },
     ...(apart && { yOffset: { field: 'series', sort: series } }),
   }
@@ -58,11 +77,11 @@ export function rowsSpec(points: readonly RowPoint[], options: RowsOptions): Plo
     type: 'nominal',
     title: null,
     scale: { domain: series },
-    legend: series.length > 1 ? { columns: series.length > 3 ? 3 : series.length } : null,
+    legend: series.length > 1 ? { columns: legendColumns(series, plotWidth - names) } : null,
   }
   return {
     data: { values: points.map((one) => ({ ...one })) },
-    height: apart ? { step: 11, for: 'offset' } : { step: 24 },
+    height: apart ? { step: 11, for: 'offset' } : { step: twoLines ? 36 : 24 },
     layer: [
       ...marks.map(({ value, label }) => ({
         data: { values: [{ value, label }] },
@@ -75,9 +94,8 @@ export function rowsSpec(points: readonly RowPoint[], options: RowsOptions): Plo
             mark: {
               type: 'text',
               align: 'right',
-              baseline: 'top',
-              dx: -4,
-              dy: 2,
+              baseline: 'bottom',
+              dy: -2,
               color: 'var(--quiet)',
               fontSize: 11,
             },

@@ -1,4 +1,4 @@
-import { parse, View } from 'vega'
+import * as vega from 'vega'
 import { compile, type TopLevelSpec } from 'vega-lite'
 
 import { escapeText } from '../html/html.ts'
@@ -29,7 +29,7 @@ const config = {
     labelFontSize: 12,
     titleFontSize: 12,
     titleFontWeight: 'normal',
-    labelLimit: 220,
+    labelLimit: 0,
   },
   legend: {
     labelColor: 'var(--ink)',
@@ -39,13 +39,35 @@ const config = {
     titleFontWeight: 'normal',
     orient: 'top',
     direction: 'horizontal',
-    labelLimit: 220,
+    labelLimit: 0,
+    // One below the other: side by side they leave the plot on the right.
+    layout: { top: { direction: 'vertical', anchor: 'start' } },
+    symbolBaseFillColor: 'var(--ink)',
+    symbolBaseStrokeColor: 'var(--ink)',
     symbolStrokeWidth: 2,
     symbolSize: 70,
   },
   range: { category: seriesColours },
   view: { stroke: null },
 } as const
+
+/** Width of text in a usual typeface. Vega's own estimate without a canvas is a third too wide. */
+function textWidth({ fontSize = 11 }: { fontSize?: number }, text: unknown): number {
+  return Math.round(0.59 * fontSize * String(text ?? '').length)
+}
+
+/** Runs with widths that depend on no font of this machine. */
+async function withTextWidths<T>(run: () => Promise<T>): Promise<T> {
+  // Vega exports it, and its types do not say so.
+  const metrics = (vega as unknown as { textMetrics: { width: unknown } }).textMetrics
+  const { width } = metrics
+  metrics.width = textWidth
+  try {
+    return await run()
+  } finally {
+    metrics.width = width
+  }
+}
 
 /**
  * Draws a Vega-Lite specification without a browser. The same data give the same text.
@@ -61,13 +83,10 @@ export async function drawPlot(spec: PlotSpec, title: string): Promise<Plot> {
     config,
     ...spec,
   } as TopLevelSpec
-  const view = new View(parse(compile(full).spec), { renderer: 'none' })
-  let drawn: string
-  try {
-    drawn = await view.toSVG()
-  } finally {
-    view.finalize()
-  }
+  const quietly = vega.logger(vega.Error)
+  const { spec: compiled } = compile(full, { logger: quietly })
+  const view = new vega.View(vega.parse(compiled), { renderer: 'none', logger: quietly })
+  const drawn = await withTextWidths(() => view.toSVG()).finally(() => view.finalize())
   // Every mark describes itself at length; the plot has a title, and a table with its numbers.
   const quiet = drawn
     .replaceAll(/ (?:role|aria-[a-z]+)="[^"]*"/g, '')

@@ -53,4 +53,19 @@ export const seriesColours = [1, 2, 3, 4, 5, 6, 7, 8].map((i) => `var(--s${i})`)
 export const fonts = 'system-ui, -apple-system, "Segoe UI", Roboto, sans-serif'
 
 /** Width of every plot in units of its own; pages scale it. */
-export const plotWidth = 480
+export const plotWidth = 440
+
+/** Columns of a legend so that its longest label fits beside the others. */
+export function legendColumns(labels: readonly string[], width = plotWidth - 60): number {
+  const longest = Math.max(1, ...labels.map((label) => label.length))
+  return Math.max(1, Math.min(labels.length, Math.floor(width / (longest * 7.2 + 34))))
+}
+
+/** Powers of ten on a logarithmic axis over several of them; undefined: whatever fits. */
+export function decades(values: readonly number[]): number[] | undefined {
+  const positive = values.filter((value) => value > 0)
+  const from = Math.floor(Math.log10(Math.min(...positive)))
+  const to = Math.ceil(Math.log10(Math.max(...positive)))
+  if (!(to - from > 2)) return undefined
+  return Array.from({ length: to - from + 1 }, (_, i) => 10 ** (from + i))
+}

@@ -40,17 +40,28 @@ export const decodeBandwidth: Question = {
 export const decodeRatios: Question = {
   id: 'decode-ratios',
   title: 'Contiguous against paged in decode',
-  asks: 'The best contiguous cache against the best paged one and against PagedAttention at its best block size; and what interleaving the layers costs.',
+  asks: 'The best contiguous cache against the best paged one: parity is what there is to expect. What interleaving the layers costs. And PagedAttention at its best block size, a reference and no opponent.',
   benches: ['decode'],
   figures: (results) =>
     ofBench(results, 'decode').flatMap((of) => {
+      const draw = (name: string, title: string, cases: readonly PlacedCase[]) =>
+        cases.length === 0
+          ? []
+          : figureOf(name, of, results, {
+              title,
+              spec: ratioSpec(cases, batchName, undefined, true),
+              caption: ratioCaption,
+            })
       const cases = ratiosOf(of.cases)
-      if (cases.length === 0) return []
-      return figureOf('decode-ratios', of, results, {
-        title: 'Decode ratios',
-        spec: ratioSpec(cases, batchName),
-        caption: ratioCaption,
-      })
+      const reference = (one: PlacedCase) => text(one, 'over').startsWith('paged-attention')
+      return [
+        draw(
+          'decode-ratios',
+          'Decode ratios',
+          cases.filter((one) => !reference(one)),
+        ),
+        draw('decode-reference', 'Decode against PagedAttention', cases.filter(reference)),
+      ].flat()
     }),
 }
 

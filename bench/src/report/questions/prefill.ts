@@ -91,20 +91,34 @@ export const prefillPower: Question = {
     }),
 }
 
+/** Whether both sides are the same kernel, so that the layout alone differs. */
+const sameKernel = (one: PlacedCase) =>
+  text(one, 'of').split(' ')[0] === text(one, 'over').split(' ')[0]
+
 export const prefillRatios: Question = {
   id: 'prefill-ratios',
   title: 'Contiguous against paged in prefill',
-  asks: 'The same comparisons as ratios within rounds, which a drift of clocks does not touch. FlashAttention-3 over FlashAttention-2 compares kernels and layouts at once: that is no gain of contiguity alone.',
+  asks: 'Ratios within rounds, which a drift of clocks does not touch. Where backends differ, kernel and layout are compared at once: that is no gain of contiguity alone.',
   benches: ['prefill'],
   figures: (results) =>
     ofBench(results, 'prefill').flatMap((of) => {
+      const draw = (name: string, title: string, cases: readonly PlacedCase[]) =>
+        cases.length === 0
+          ? []
+          : figureOf(name, of, results, {
+              title,
+              spec: ratioSpec(cases, (one) => formatTokens(number(one, 'tokens'))),
+              caption: ratioCaption,
+            })
       const cases = ratiosOf(of.cases)
-      if (cases.length === 0) return []
-      return figureOf('prefill-ratios', of, results, {
-        title: 'Prefill ratios',
-        spec: ratioSpec(cases, (one) => formatTokens(number(one, 'tokens'))),
-        caption: ratioCaption,
-      })
+      return [
+        draw('prefill-layout', 'Prefill, the layout alone', cases.filter(sameKernel)),
+        draw(
+          'prefill-kernels',
+          'Prefill, kernel and layout',
+          cases.filter((one) => !sameKernel(one)),
+        ),
+      ].flat()
     }),
 }
 
@@ -120,7 +134,7 @@ export const peers: Question = {
         spec: tflopsSpec(
           of,
           of.cases.filter(inRounds),
-          (one) => `${backendName(text(one, 'backend'))} ${text(one, 'cache')}`,
+          (one) => `${text(one, 'backend')} ${text(one, 'cache')}`,
           () => '',
         ),
         caption: 'Medians of rounds with 95 % bootstrap intervals.',

@@ -15,14 +15,16 @@ export function ratioSpec(
   cases: readonly PlacedCase[],
   series: (one: PlacedCase) => string,
   row = (one: PlacedCase) => `${text(one, 'of')} / ${text(one, 'over')}`,
+  oneLine = false,
 ) {
   const points = cases.flatMap((one): RowPoint[] => {
     const { value, low, high } = shown(one.metrics.speedRatio)
     return value === null ? [] : [{ row: row(one), series: series(one), value, low, high }]
   })
   return rowsSpec(points, {
-    axis: 'speed ratio, × (first / second)',
+    axis: 'ratio of speeds, ×',
     zero: false,
     marks: [{ value: 1, label: '' }],
+    oneLine,
   })
 }

@@ -1,0 +1,107 @@
+import { describe, expect, it } from 'vitest'
+
+import { compareResults, comparisonText, renderComparison, type Result } from '../src/index.ts'
+import { committed } from './support/committed.ts'
+import { resultOf, timed } from './support/result.ts'
+
+const sourced = (source: string, result: Result) => ({ source, result })
+const of = (source: string, ...cases: Parameters<typeof resultOf>[0]) =>
+  sourced(source, resultOf(cases))
+
+describe('comparing two results', () => {
+  it('finds what takes twice the time, and says so with status 3', () => {
+    const before = of('a.json', timed('steady', 10), timed('slowed', 10))
+    const after = of('b.json', timed('steady', 10.2), timed('slowed', 20))
+    const comparison = compareResults(before, after)
+    expect(comparison.exitStatus).toBe(3)
+    expect(comparison.regressions.map(({ caseName }) => caseName)).toEqual(['slowed'])
+    expect(comparison.regressions[0]).toMatchObject({ worseBy: 1, limit: 0.05, verdict: 'slower' })
+    expect(comparisonText(comparison)).toMatch(
+      /Slower:\n {2}slowed, ms: 10 -> 20 ms, 100\.0 % \(counts from 5\.0 %\)\n/,
+    )
+  })
+
+  it('is the mirror image in the other direction, and no regression', () => {
+    const comparison = compareResults(of('a', timed('x', 20)), of('b', timed('x', 10)))
+    expect(comparison.metrics).toMatchObject([{ worseBy: -1, verdict: 'faster' }])
+    expect(comparison.exitStatus).toBe(0)
+  })
+
+  it('knows that rates go the other way', () => {
+    const rate = (tflops: number) => ({
+      ...timed('x', 1),
+      metrics: { tflops: { n: 9, median: tflops, low: tflops, high: tflops } },
+    })
+    expect(compareResults(of('a', rate(600)), of('b', rate(300))).metrics).toMatchObject([
+      { worseBy: 1, verdict: 'slower' },
+    ])
+  })
+
+  it('takes three times the larger spread where that is more than 5 %', () => {
+    const before = of('a', timed('x', 10, 0.01))
+    expect(compareResults(before, of('b', timed('x', 12.9, 0.1)))).toMatchObject({
+      exitStatus: 0,
+      metrics: [{ verdict: 'same' }],
+    })
+    expect(compareResults(before, of('b', timed('x', 13.1, 0.1))).exitStatus).toBe(3)
+  })
+
+  it('takes a threshold that is given, whatever the spread', () => {
+    const before = of('a', timed('x', 10, 0.2))
+    const after = of('b', timed('x', 11, 0.2))
+    expect(compareResults(before, after).exitStatus).toBe(0)
+    expect(compareResults(before, after, { threshold: 0.09 }).exitStatus).toBe(3)
+    expect(() => compareResults(before, after, { threshold: 0 })).toThrow(RangeError)
+  })
+
+  it('does not judge one number whose noise nobody knows, but counted waste', () => {
+    const once = (metrics: Record<string, number>) => ({ ...timed('x', 1), metrics })
+    const { metrics } = compareResults(
+      of('a', once({ ms: 1, wasteBytes: 100, heldBytes: 1 })),
+      of('b', once({ ms: 2, wasteBytes: 200, heldBytes: 2 })),
+    )
+    expect(metrics.map(({ metric, verdict }) => [metric, verdict])).toEqual([
+      ['ms', 'unjudged'],
+      ['wasteBytes', 'slower'],
+      ['heldBytes', 'unjudged'],
+    ])
+  })
+
+  it('names what only one of them has, and what makes it doubtful', () => {
+    const a = of('a', timed('gone', 1))
+    const b = of('b', timed('new', 1))
+    const comparison = compareResults(a, {
+      ...b,
+      result: { ...b.result, label: 'smoke', host: { ...b.result.host, cores: 64 } },
+    })
+    expect(comparison).toMatchObject({ onlyInA: ['gone'], onlyInB: ['new'], metrics: [] })
+    expect(comparison.doubts).toEqual([
+      'numbers of cores differ: 2, 64',
+      'b is a smoke run, which gives no figures',
+    ])
+  })
+
+  it('refuses results of different benches', async () => {
+    const [decode, prefill] = await committed(/gpu-(decode|prefill)/)
+    expect(() => compareResults(decode!, prefill!)).toThrow(
+      expect.objectContaining({ code: 'ERR_VATTENTION_RESULT_MISMATCH' }),
+    )
+  })
+
+  it('finds no committed result slower than itself', async () => {
+    for (const one of await committed()) {
+      const { metrics, exitStatus } = compareResults(one, one)
+      expect(exitStatus).toBe(0)
+      expect(metrics.every(({ worseBy }) => worseBy === null || worseBy === 0)).toBe(true)
+    }
+  })
+
+  it('is a page, too, with names escaped', () => {
+    const text = renderComparison(
+      compareResults(of('a', timed('<b>&', 10)), of('b', timed('<b>&', 20))),
+    )
+    expect(text).toContain('&lt;b&gt;&amp;')
+    expect(text).not.toContain('<b>&')
+    expect(text).toContain('100.0 %')
+  })
+})
