@@ -39,28 +39,29 @@ export function generateOutputs(
   return arrangedBy(stratified(table, count, random), keys).map(Math.round)
 }
 
-/** How often another row is looked for to swap outputs with; one in two fits or so. */
-const swapTries = 1000
-
 /**
- * Swaps outputs, in place, until no prompt is longer than `largestRatio` times its output, where the
- * lengths allow it: their distribution stays.
+ * Swaps outputs, in place, until no prompt is longer than `largestRatio` times its output, as far as
+ * swaps of two rows can: their distribution stays.
  */
 export function limitRatio(
   { promptTokens, outputTokens }: Lengths,
   largestRatio: number,
   random: Random,
 ): void {
+  const count = promptTokens.length
   const fits = (prompt: number, output: number) => prompt <= largestRatio * output
-  for (let i = 0; i < promptTokens.length; i++) {
-    for (let tries = 0; tries < swapTries; tries++) {
-      const [prompt, output] = [promptTokens[i]!, outputTokens[i]!]
-      if (fits(prompt, output)) break
-      const j = random.integer(0, promptTokens.length - 1)
+  for (let i = 0; i < count; i++) {
+    const [prompt, output] = [promptTokens[i]!, outputTokens[i]!]
+    if (fits(prompt, output)) continue
+    // From a random row on, or the first rows would get all the short outputs.
+    const start = random.integer(0, count - 1)
+    for (let step = 0; step < count; step++) {
+      const j = (start + step) % count
       const other = outputTokens[j]!
       if (!fits(prompt, other) || !fits(promptTokens[j]!, output)) continue
       outputTokens[i] = other
       outputTokens[j] = output
+      break
     }
   }
 }

@@ -215,7 +215,7 @@ describe('generateTrace', () => {
       }
       return hash.digest('hex')
     }
-    expect(digest(1)).toBe('afd91e79bae85f6c26343870d8ad835ecdeb57931b4b25931d142393cef19c25')
+    expect(digest(1)).toBe('2e89ac76a0b8ae19fd1dc55502800a4162c2fc334a6dd76424b020c367a23c22')
     expect(digest(2)).not.toBe(digest(1))
   })
 

@@ -17,7 +17,7 @@ export const arxivSample: TraceProfile = {
     286, 297, 309, 320, 332, 344, 356, 370, 385, 402, 420, 435, 450, 466, 482, 498, 522, 542, 569,
     602, 653, 754, 916, 1738, 2130, 2973, 3998, 5121, 5990, 7149, 9250, 9809, 11452,
   ]),
-  rankCorrelation: 0.1,
+  rankCorrelation: 0.3,
   largestRatio: 40,
   published: {
     prompt: { mean: 10041, p50: 7958, p90: 18489, p99: 26562, max: 31805 },
