@@ -158,7 +158,11 @@ async function copyBenches(root, app) {
   }
   cpSync(join(root, 'bench'), join(app, 'bench'), {
     recursive: true,
-    filter: (file) => !/[/](results|native|README\.md)$/.test(file),
+    // The rest is @vattention/bench, which reads results where they were brought to.
+    filter: (file) => {
+      const elsewhere = /[/](results|native|src|test|schema|dist|reports|node_modules)$/
+      return !elsewhere.test(file) && !/\.(md|ts|json)$/.test(file)
+    },
   })
   const names = benches.map((file) => file.slice('bench/'.length, -'.mjs'.length))
   writeFileSync(join(app, 'bench/benches.json'), JSON.stringify(names))

@@ -81,7 +81,9 @@ export function rowsSpec(points: readonly RowPoint[], options: RowsOptions): Plo
   }
   return {
     data: { values: points.map((one) => ({ ...one })) },
-    height: apart ? { step: 11, for: 'offset' } : { step: twoLines ? 36 : 24 },
+    height: apart
+      ? { step: twoLines ? Math.max(11, 34 / series.length) : 11, for: 'offset' }
+      : { step: twoLines ? 36 : 24 },
     layer: [
       ...marks.map(({ value, label }) => ({
         data: { values: [{ value, label }] },

@@ -1,5 +1,5 @@
-import * as vega from 'vega'
-import { compile, type TopLevelSpec } from 'vega-lite'
+import type * as Vega from 'vega'
+import type { TopLevelSpec } from 'vega-lite'
 
 import { escapeText } from '../html/html.ts'
 import { fonts, plotWidth, seriesColours, themeStyle } from './theme.ts'
@@ -57,7 +57,7 @@ function textWidth({ fontSize = 11 }: { fontSize?: number }, text: unknown): num
 }
 
 /** Runs with widths that depend on no font of this machine. */
-async function withTextWidths<T>(run: () => Promise<T>): Promise<T> {
+async function withTextWidths<T>(vega: typeof Vega, run: () => Promise<T>): Promise<T> {
   // Vega exports it, and its types do not say so.
   const metrics = (vega as unknown as { textMetrics: { width: unknown } }).textMetrics
   const { width } = metrics
@@ -83,10 +83,12 @@ export async function drawPlot(spec: PlotSpec, title: string): Promise<Plot> {
     config,
     ...spec,
   } as TopLevelSpec
+  // Loaded when a plot is drawn: they are large, and a CommonJS program cannot require them.
+  const [vega, { compile }] = await Promise.all([import('vega'), import('vega-lite')])
   const quietly = vega.logger(vega.Error)
   const { spec: compiled } = compile(full, { logger: quietly })
   const view = new vega.View(vega.parse(compiled), { renderer: 'none', logger: quietly })
-  const drawn = await withTextWidths(() => view.toSVG()).finally(() => view.finalize())
+  const drawn = await withTextWidths(vega, () => view.toSVG()).finally(() => view.finalize())
   // Every mark describes itself at length; the plot has a title, and a table with its numbers.
   const quiet = drawn
     .replaceAll(/ (?:role|aria-[a-z]+)="[^"]*"/g, '')
