@@ -1,6 +1,7 @@
 // The paged cache on a GPU. Without one: that it says so. With VATTENTION_TEST_DEVICE=cuda: pools
 // of a real model's size on the first device. The other tests of the paged cache, its fuzz test
 // among them, run there too.
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
