@@ -180,7 +180,7 @@ std::unique_ptr<CachedKv> MakePagesKv(const KvShape& shape, const Noise& noise) 
   options.tail_rows = kTailRows;
   options.lead_rows = 256;
   Error error;
-  vattn_cache_ref ref{};
+  vattn_cache_ref ref{sizeof(vattn_cache_ref), nullptr, nullptr};
   error.Check(vattn_contiguous_create(&options, &ref, &error), "vattn_contiguous_create");
   auto place = std::make_unique<CachedKv>(shape, ref, vattn_contiguous_close);
   const vattn_batch batch = place->Batch(1);
@@ -211,7 +211,7 @@ std::unique_ptr<CachedKv> MakeBlocksKv(const KvShape& shape, int32_t block_token
   options.block_tokens = block_tokens;
   options.pool_layout = VATTN_POOL_PAGED_ATTENTION;
   Error error;
-  vattn_cache_ref ref{};
+  vattn_cache_ref ref{sizeof(vattn_cache_ref), nullptr, nullptr};
   error.Check(vattn_paged_create(&options, &ref, &error), "vattn_paged_create");
   auto place = std::make_unique<CachedKv>(shape, ref, vattn_paged_close);
   const int64_t rows = int64_t{place->view().blocks} * block_tokens;

@@ -202,7 +202,7 @@ vattn_status vattn_contiguous_create(const vattn_contiguous_options* options, va
                                      vattn_error* error) {
   return Guard(error, [&]() -> Status {
     if (options == nullptr) return Missing("options");
-    if (ref == nullptr) return Missing("a place for the cache");
+    if (Status status = CheckPlace(ref, "vattn_cache_ref"); !status.ok()) return status;
     std::unique_ptr<ContiguousCache> cache;
     if (Status status = ContiguousCache::Create(ReadSized(options), &cache); !status.ok()) {
       return status;

@@ -92,6 +92,14 @@ void WriteSized(const T& value, T* to) {
   if (size >= sizeof(size)) to->size = size;
 }
 
+// A struct that a caller without its `size` filled in would get nothing in.
+template <typename T>
+Status CheckPlace(const T* place, const char* name) {
+  if (place != nullptr && place->size >= sizeof(T)) return {};
+  return Status::InvalidArgument("expected a ", name, " with a size of at least ", sizeof(T),
+                                 ", received ", place == nullptr ? uint32_t{0} : place->size, ".");
+}
+
 // Calls `body`, which returns a Status, and lets no exception out: a broken invariant becomes
 // VATTN_INTERNAL, a failed allocation of our own bookkeeping VATTN_OUT_OF_MEMORY.
 vattn_status ReportException(vattn_error* error) noexcept;

@@ -10,6 +10,7 @@
 
 namespace {
 
+using vattention::CheckPlace;
 using vattention::Driver;
 using vattention::DriverLimits;
 using vattention::FaultyDriver;
@@ -151,6 +152,7 @@ const vattn_cache_api* vattn_paged_api(void) { return &kApi; }
 vattn_status vattn_paged_create(const vattn_paged_options* options, vattn_cache_ref* ref,
                                 vattn_error* error) {
   return Guard(error, [&] {
+    if (Status status = CheckPlace(ref, "vattn_cache_ref"); !status.ok()) return status;
     const vattn_paged_options wanted = ReadSized(options);
     PoolGeometry geometry;
     if (Status status = CheckOptions(wanted, &geometry); !status.ok()) return status;

@@ -264,6 +264,15 @@ TEST(ConstructorsThatFailLeaveNothing) {
   CHECK_EQ(vattn_contiguous_create(&options, &ref, &error), VATTN_DEVICE_ERROR);
 }
 
+TEST(APlaceWithoutASizeIsRefused) {
+  const vattn_contiguous_options options = SceneOptions(VATTN_LAYOUT_SPLIT);
+  vattn_cache_ref ref{};
+  vattn_error error{};
+  error.size = sizeof(error);
+  CHECK_EQ(vattn_contiguous_create(&options, &ref, &error), VATTN_INVALID_ARGUMENT);
+  CHECK_EQ(vattn_contiguous_create(&options, nullptr, &error), VATTN_INVALID_ARGUMENT);
+}
+
 TEST(AFullDeviceIsAnOutcome) {
   Scene scene(SceneOptions(VATTN_LAYOUT_INTERLEAVED));
   scene.cache().Trim(0);
