@@ -2,7 +2,6 @@
 export function formatNumber(value: number | null | undefined): string {
   if (value === null || value === undefined || !Number.isFinite(value)) return '–'
   const size = Math.abs(value)
-  if (Number.isInteger(value) && size < 1e6) return String(value)
   if (size >= 1000) return Math.round(value).toLocaleString('en-US')
   if (size !== 0 && size < 1e-3) return value.toExponential(2)
   return String(Number(value.toPrecision(4)))
@@ -14,8 +13,8 @@ export function formatShare(value: number): string {
 }
 
 /** Bytes in powers of two, for people: `128 MiB`. */
-export function formatBytes(value: number | null): string {
-  if (value === null) return '–'
+export function formatBytes(value: number | null | undefined): string {
+  if (value === null || value === undefined) return '–'
   const names = ['B', 'KiB', 'MiB', 'GiB', 'TiB']
   const power = Math.min(names.length - 1, Math.floor(Math.log2(Math.max(1, Math.abs(value))) / 10))
   return `${formatNumber(value / 2 ** (10 * power))} ${names[power]}`

@@ -117,5 +117,5 @@ export function limitsOf(results: readonly ReportedResult[]): Limit[] {
 export const limitsByFile = (limits: readonly Limit[]) =>
   [...new Set(limits.map(({ source }) => source))].map((source) => ({
     file: fileName(source),
-    texts: limits.filter((one) => one.source === source).map(({ text }) => text),
+    texts: [...new Set(limits.filter((one) => one.source === source).map(({ text }) => text))],
   }))

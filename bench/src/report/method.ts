@@ -11,7 +11,9 @@ function words(value: unknown): string {
       .map(([key, inner]) => `${key} ${words(inner)}`)
       .join(', ')
   }
-  return typeof value === 'number' ? formatNumber(value) : String(value as string | boolean)
+  // Seeds and lengths are names as much as numbers.
+  if (typeof value === 'number' && !Number.isInteger(value)) return formatNumber(value)
+  return String(value as string | number | boolean)
 }
 
 const spaced = (key: string) => key.replaceAll(/([a-z])([A-Z])/g, '$1 $2').toLowerCase()
@@ -25,11 +27,11 @@ function device({ device }: Result): Markup {
   const { clocksBefore, clocksAfter } = device
   const clocks = (of: typeof clocksBefore) =>
     of
-      ? `SM ${formatNumber(of.smClockMhz)} MHz, memory ${formatNumber(of.memoryClockMhz)} MHz, ${formatNumber(of.powerW)} W, ${formatNumber(of.temperatureC)} °C, reasons ${of.throttleReasons ?? 'not known'}`
+      ? `SM ${of.smClockMhz ?? '–'} MHz, memory ${of.memoryClockMhz ?? '–'} MHz, ${formatNumber(of.powerW)} W, ${formatNumber(of.temperatureC)} °C, reasons ${of.throttleReasons ?? 'not known'}`
       : 'not known'
   return html`${entry(
     'Device',
-    `${device.name}, compute capability ${device.computeCapability}, ${formatBytes(device.memoryBytes)}, at most ${formatNumber(device.maxSmClockMhz)} MHz and ${formatNumber(device.powerLimitW)} W`,
+    `${device.name}, compute capability ${device.computeCapability}, ${formatBytes(device.memoryBytes)}, at most ${device.maxSmClockMhz ?? '–'} MHz and ${formatNumber(device.powerLimitW)} W`,
   )}${entry('Driver', `${device.driver ?? 'not known'}, CUDA ${device.cuda ?? 'not known'}`)}${entry('Clocks before', clocks(clocksBefore))}${entry('Clocks after', clocks(clocksAfter))}`
 }
 

@@ -1,5 +1,5 @@
 import { metricWords, unitOf, type Metric, type PlacedCase } from '../result/index.ts'
-import { fileName, formatNumber } from './format.ts'
+import { fileName, formatBytes, formatNumber } from './format.ts'
 import { html, type Markup } from './html/html.ts'
 import { table, type Cell } from './html/table.ts'
 import type { ReportedResult } from './question.ts'
@@ -15,12 +15,15 @@ const distinct = (lists: readonly (readonly string[])[]) => [...new Set(lists.fl
 function metricHead(key: string, more = ''): string {
   const { quantity, symbol } = unitOf(key)
   const what = [metricWords(key) || quantity, more].filter(Boolean).join(' ')
-  return symbol ? `${what}, ${symbol}` : what
+  return symbol && symbol !== 'B' ? `${what}, ${symbol}` : what
 }
 
-function medianCell(metric: Metric | undefined): Cell {
+/** Bytes carry a unit of their own size; everything else has the head's. */
+const formatOf = (key: string) => (unitOf(key).symbol === 'B' ? formatBytes : formatNumber)
+
+function medianCell(metric: Metric | undefined, format: typeof formatNumber): Cell {
   if (metric === undefined || metric === null) return { text: '–', sort: null, number: true }
-  if (typeof metric === 'number') return { text: formatNumber(metric), sort: metric, number: true }
+  if (typeof metric === 'number') return { text: format(metric), sort: metric, number: true }
   if (!('median' in metric)) return { text: '–', sort: null, number: true }
   const { median, low, high, n } = metric
   const interval =
@@ -42,7 +45,9 @@ function metricColumns(key: string, cases: readonly PlacedCase[]): Column[] {
     return typeof metric === 'object' && metric !== null && !('median' in metric)
   })
   if (!percentiles) {
-    return [{ head: metricHead(key), cell: ({ metrics }) => medianCell(metrics[key]) }]
+    return [
+      { head: metricHead(key), cell: ({ metrics }) => medianCell(metrics[key], formatOf(key)) },
+    ]
   }
   return (['p50', 'p99', 'max'] as const).map((name) => ({
     head: metricHead(key, name),

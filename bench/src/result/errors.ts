@@ -7,6 +7,9 @@ export type ResultErrorCode =
   /** Two results that cannot be compared. */
   | 'ERR_VATTENTION_RESULT_MISMATCH'
 
+/** Reasons that the message tells; `reasons` has all. */
+const mostTold = 5
+
 /** A result that cannot be read, written or compared, with all reasons. */
 export class ResultError extends Error {
   override readonly name = 'ResultError'
@@ -17,6 +20,8 @@ export class ResultError extends Error {
     readonly source: string,
     readonly reasons: readonly string[],
   ) {
-    super(`${source}: ${reasons.join('; ')}`)
+    const told = reasons.slice(0, mostTold)
+    const more = reasons.length - told.length
+    super(`${source}: ${told.join('; ')}${more > 0 ? `; and ${more} more` : ''}`)
   }
 }

@@ -30,14 +30,14 @@ details{margin:.6rem 0;border:1px solid var(--line);border-radius:8px;padding:.2
 summary{cursor:pointer;padding:.35rem 0;overflow-wrap:anywhere}
 table{border-collapse:collapse;width:100%;font-size:.87rem;margin:.6rem 0 1rem}
 caption{text-align:left;padding:.3rem 0}
-th,td{text-align:left;padding:.25rem .5rem;border-bottom:1px solid var(--line);vertical-align:top;overflow-wrap:anywhere}
+th,td{text-align:left;padding:.25rem .5rem;border-bottom:1px solid var(--line);vertical-align:top;overflow-wrap:break-word}
 td.number{text-align:right;font-variant-numeric:tabular-nums}
 th button{font:inherit;font-weight:600;color:inherit;background:none;border:0;padding:.2rem 0;cursor:pointer;text-align:left}
 th button:hover,th button:focus-visible{color:var(--link)}
 th button::after{content:' \\2195';color:var(--quiet);font-weight:400}
 th[aria-sort=ascending] button::after{content:' \\2191';color:var(--link)}
 th[aria-sort=descending] button::after{content:' \\2193';color:var(--link)}
-td small{color:var(--quiet)}
+td small{color:var(--quiet);white-space:nowrap}
 dl{display:grid;grid-template-columns:minmax(7rem,max-content) minmax(0,1fr);gap:.2rem .9rem;margin:.4rem 0;font-size:.9rem}
 dt{color:var(--quiet)}dd{margin:0;overflow-wrap:anywhere}
 footer{margin-top:3rem;padding-bottom:2rem}

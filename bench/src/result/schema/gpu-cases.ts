@@ -111,7 +111,15 @@ export const DecodeCases = formByKey<
 )
 export type DecodeCases = Static<typeof DecodeCases>
 
-const pages = { ...batch, layout: Text, backend: Text, query: Count, bar: Type.Number() }
+const pages = {
+  ...batch,
+  layout: Text,
+  backend: Text,
+  query: Count,
+  bar: Type.Number(),
+  /** Weight of the case when the bench's time is divided. */
+  share: Type.Optional(Type.Number()),
+}
 
 const PagesCase = closed({
   ...pages,
