@@ -197,8 +197,7 @@ void RunKernel(const Launch& launch, Flash_fwd_params& p, cudaStream_t stream) {
     } else {
       run_mha_fwd_<kArch, T, kDim, kDim, true, false, kCap, true>(p, stream);
     }
-    run_mha_fwd_combine_<T, float, kDim <= 64 ? 64 : 128>(p, stream,
-                                                          /*enable_pdl=*/!launch.captured);
+    run_mha_fwd_combine_<T, float, kDim <= 64 ? 64 : 128>(p, stream, /*enable_pdl=*/true);
   } else if (copies) {
     run_mha_fwd_<kArch, T, kDim, kDim, false, true, kCap, true>(p, stream);
   } else if (launch.kernel.packed) {

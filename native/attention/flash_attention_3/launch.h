@@ -31,9 +31,6 @@ struct Launch {
   float scale;
   float soft_cap;  // 0: none
   int32_t multiprocessors;
-  // For a graph. Kernels that begin before the last one ends make its replay dearer for the host:
-  // 64 of them took 91 us instead of 22.
-  bool captured;
 
   int32_t sequences;
   int32_t rows;  // of all sequences

@@ -106,7 +106,6 @@ Launch Plan::PlanLaunch(const RowGroup& group, int32_t* schedule) const {
   launch.scale = problem().scale;
   launch.soft_cap = problem().soft_cap;
   launch.multiprocessors = multiprocessors();
-  launch.captured = graph();
   launch.sequences = group.count();
   launch.rows = group.rows;
   launch.max_query = group.max_query;
