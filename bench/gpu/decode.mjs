@@ -14,7 +14,7 @@ import { figures, printTable } from './lib/figures.mjs'
 import { FilledCache, cacheBytes } from './lib/filled-cache.mjs'
 import { llama, tokenBytes } from './lib/formulas.mjs'
 import { Noise } from './lib/noise.mjs'
-import { read, UsageError } from './lib/options.mjs'
+import { budgetOption, read, UsageError } from './lib/options.mjs'
 import { median, ratio } from './lib/statistics.mjs'
 import { checkedSubjects, Rows, Subject } from './lib/subject.mjs'
 import { Telemetry } from './lib/telemetry.mjs'
@@ -242,13 +242,7 @@ await runBench({
         { sequences: 64, length: 4096 },
       ],
     },
-    budget: {
-      value: 'SECONDS',
-      about: 'measure for about so long, default 80',
-      read: read.seconds,
-      default: 80,
-      quick: 20,
-    },
+    budget: budgetOption(80, 20),
   },
   describe: ({ cases }) => ({
     protocol: {

@@ -8,7 +8,7 @@ import { runBench } from './lib/bench.mjs'
 import { printTable } from './lib/figures.mjs'
 import { llama } from './lib/formulas.mjs'
 import { runNativeBench } from './lib/native-bench.mjs'
-import { read } from './lib/options.mjs'
+import { budgetOption } from './lib/options.mjs'
 import { ratio, summarize } from './lib/statistics.mjs'
 import { Telemetry } from './lib/telemetry.mjs'
 
@@ -70,13 +70,7 @@ await runBench({
   about: 'plan_run from C++ against the raw upstream launchers, and pages against cudaMalloc.',
   options: {
     only: { value: 'TEXT', about: 'cases whose name has this in it: "flashinfer decode"' },
-    budget: {
-      value: 'SECONDS',
-      about: 'measure for about so long, default 60',
-      read: read.seconds,
-      default: 60,
-      quick: 20,
-    },
+    budget: budgetOption(60, 20),
   },
   describe: () => ({
     protocol: {

@@ -15,7 +15,7 @@ import { FilledCache, cacheBytes } from './lib/filled-cache.mjs'
 import { ForeignCache } from './lib/foreign-cache.mjs'
 import { llama } from './lib/formulas.mjs'
 import { Noise } from './lib/noise.mjs'
-import { read } from './lib/options.mjs'
+import { budgetOption, read } from './lib/options.mjs'
 import { ratio } from './lib/statistics.mjs'
 import { Rows, Subject } from './lib/subject.mjs'
 import { Telemetry } from './lib/telemetry.mjs'
@@ -142,9 +142,9 @@ async function run(context) {
   const measured = []
   try {
     const all = wanted.flatMap(([name, one]) => layouts.map((layout) => [name, layout, one]))
+    const shares = all.reduce((sum, [, , { share }]) => sum + share, 0)
     for (const [name, layout, one] of all) {
       // Filling and checking take the rest.
-      const shares = all.reduce((sum, [, , { share }]) => sum + share, 0)
       const budgetMs = (options.budget * 700 * one.share) / shares
       const of = { ...context, model, backends, noise, rows, telemetry }
       const found = await measureCase(name, layout, one, budgetMs, of)
@@ -184,13 +184,7 @@ await runBench({
       default: Object.keys(cases),
       quick: quickCases,
     },
-    budget: {
-      value: 'SECONDS',
-      about: 'measure for about so long, default 60',
-      read: read.seconds,
-      default: 60,
-      quick: 12,
-    },
+    budget: budgetOption(60, 12),
   },
   describe: ({ cases: names }) => ({
     protocol: {

@@ -16,7 +16,7 @@ import { FilledCache } from './lib/filled-cache.mjs'
 import { attentionFlop, causalPairs, llama } from './lib/formulas.mjs'
 import { LineProcess } from './lib/line-process.mjs'
 import { Noise } from './lib/noise.mjs'
-import { read } from './lib/options.mjs'
+import { budgetOption, promptLengths } from './lib/options.mjs'
 import { interleave } from './lib/rounds.mjs'
 import { ratio } from './lib/statistics.mjs'
 import { Rows, Subject } from './lib/subject.mjs'
@@ -171,20 +171,8 @@ await runBench({
       about: 'a Python with PyTorch, default python3',
       default: 'python3',
     },
-    lengths: {
-      value: 'LIST',
-      about: 'tokens of the prompts',
-      read: read.counts,
-      default: [8192, 16384, 32768, 65536, 131072],
-      quick: [8192, 32768],
-    },
-    budget: {
-      value: 'SECONDS',
-      about: 'measure for about so long, default 60',
-      read: read.seconds,
-      default: 60,
-      quick: 15,
-    },
+    lengths: promptLengths,
+    budget: budgetOption(60, 15),
   },
   describe: ({ lengths }) => ({
     protocol: {

@@ -17,7 +17,7 @@ import { figures, printTable } from './lib/figures.mjs'
 import { FilledCache, cacheBytes } from './lib/filled-cache.mjs'
 import { attentionFlop, causalPairs, llama } from './lib/formulas.mjs'
 import { Noise } from './lib/noise.mjs'
-import { read } from './lib/options.mjs'
+import { budgetOption, promptLengths } from './lib/options.mjs'
 import { median, ratio, summarize } from './lib/statistics.mjs'
 import { Rows, Subject } from './lib/subject.mjs'
 import { Telemetry } from './lib/telemetry.mjs'
@@ -245,20 +245,8 @@ await runBench({
   kind: 'kernel',
   about: 'Causal prefill of one sequence: contiguous against paged, backend by backend.',
   options: {
-    lengths: {
-      value: 'LIST',
-      about: 'tokens of the prompts',
-      read: read.counts,
-      default: [8192, 16384, 32768, 65536, 131072],
-      quick: [8192, 32768],
-    },
-    budget: {
-      value: 'SECONDS',
-      about: 'measure for about so long, default 100',
-      read: read.seconds,
-      default: 100,
-      quick: 15,
-    },
+    lengths: promptLengths,
+    budget: budgetOption(100, 15),
   },
   describe: ({ lengths }) => ({
     protocol: {

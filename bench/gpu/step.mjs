@@ -16,7 +16,7 @@ import { printTable } from './lib/figures.mjs'
 import { FilledCache, must } from './lib/filled-cache.mjs'
 import { llama, tokenBytes } from './lib/formulas.mjs'
 import { Noise } from './lib/noise.mjs'
-import { read } from './lib/options.mjs'
+import { budgetOption, read } from './lib/options.mjs'
 import { interleave } from './lib/rounds.mjs'
 import { latencies, median, quantile, ratio, summarize } from './lib/statistics.mjs'
 import { Rows, Subject } from './lib/subject.mjs'
@@ -413,13 +413,7 @@ await runBench({
       read: read.names(parts),
       default: parts,
     },
-    budget: {
-      value: 'SECONDS',
-      about: 'measure for about so long, default 60',
-      read: read.seconds,
-      default: 60,
-      quick: 15,
-    },
+    budget: budgetOption(60, 15),
   },
   describe: ({ only }) => ({
     protocol: {

@@ -5,6 +5,7 @@
 #include "attention/built.h"
 #include "attention/flash_attention_2/flash_attention_2_backend.h"
 #include "attention/flash_attention_2/splits.h"
+#include "tests/attention_cuda_built.h"
 #include "tests/attention_cuda_fixture.h"
 
 namespace vattention::testing {
@@ -17,11 +18,8 @@ const TestedBackend& Tested() {
       backend.forms.push_back({VATTN_CONTIGUOUS, layout, 0, 0, VATTN_POOL_NHD});
     }
     backend.forms.push_back({VATTN_PAGED, 0, 0, 256, VATTN_POOL_NHD});
-#define VATTN_ADD(D) backend.head_dims.push_back(D);
-    VATTN_CUDA_HEAD_DIMS(VATTN_ADD)
-#undef VATTN_ADD
-    if (VATTN_CUDA_BFLOAT16) backend.dtypes.push_back(VATTN_BFLOAT16);
-    if (VATTN_CUDA_FLOAT16) backend.dtypes.push_back(VATTN_FLOAT16);
+    backend.head_dims = BuiltHeadDims();
+    backend.dtypes = BuiltDtypes();
     backend.window = true;
     backend.soft_cap = VATTN_CUDA_SOFT_CAP != 0;
     backend.alibi = true;

@@ -8,6 +8,7 @@
 #include "attention/cuda/row_group.h"
 #include "attention/flash_attention_3/flash_attention_3_backend.h"
 #include "attention/flash_attention_3/kernel_choice.h"
+#include "tests/attention_cuda_built.h"
 #include "tests/attention_cuda_fixture.h"
 
 namespace vattention::testing {
@@ -25,11 +26,8 @@ const TestedBackend& Tested() {
     for (const int32_t block_tokens : {16, 1, 64, 128, 256}) {
       backend.forms.push_back({VATTN_PAGED, 0, 0, block_tokens, VATTN_POOL_NHD});
     }
-#define VATTN_ADD(D) backend.head_dims.push_back(D);
-    VATTN_CUDA_HEAD_DIMS(VATTN_ADD)
-#undef VATTN_ADD
-    if (VATTN_CUDA_BFLOAT16) backend.dtypes.push_back(VATTN_BFLOAT16);
-    if (VATTN_CUDA_FLOAT16) backend.dtypes.push_back(VATTN_FLOAT16);
+    backend.head_dims = BuiltHeadDims();
+    backend.dtypes = BuiltDtypes();
     backend.window = true;
     backend.soft_cap = VATTN_CUDA_SOFT_CAP != 0;
     backend.alibi = false;

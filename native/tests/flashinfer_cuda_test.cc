@@ -18,6 +18,7 @@
 #include "attention/flashinfer/flashinfer_backend.h"
 #include "attention/flashinfer/page_geometry.h"
 #include "attention/flashinfer/tile_schedule.h"
+#include "tests/attention_cuda_built.h"
 #include "tests/attention_cuda_fixture.h"
 #include "tests/attention_cuda_reference.h"
 
@@ -36,8 +37,7 @@ const TestedBackend& Tested() {
     for (const int32_t head_dim : {64, 128, 256}) {
       if (flashinfer::ServesHeadDim(head_dim)) backend.head_dims.push_back(head_dim);
     }
-    if (VATTN_CUDA_BFLOAT16) backend.dtypes.push_back(VATTN_BFLOAT16);
-    if (VATTN_CUDA_FLOAT16) backend.dtypes.push_back(VATTN_FLOAT16);
+    backend.dtypes = BuiltDtypes();
     backend.window = true;
     backend.soft_cap = true;
     backend.alibi = true;

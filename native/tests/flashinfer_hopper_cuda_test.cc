@@ -2,9 +2,9 @@
 // (attention_cuda_cases.cc), on such a GPU.
 #include <string>
 
-#include "attention/built.h"
 #include "attention/flashinfer/dispatch.h"
 #include "attention/flashinfer/flashinfer_backend.h"
+#include "tests/attention_cuda_built.h"
 #include "tests/attention_cuda_fixture.h"
 
 namespace vattention::testing {
@@ -22,8 +22,7 @@ const TestedBackend& Tested() {
     for (const int32_t head_dim : {64, 128, 256}) {
       if (flashinfer::ServesHeadDim(head_dim)) backend.head_dims.push_back(head_dim);
     }
-    if (VATTN_CUDA_BFLOAT16) backend.dtypes.push_back(VATTN_BFLOAT16);
-    if (VATTN_CUDA_FLOAT16) backend.dtypes.push_back(VATTN_FLOAT16);
+    backend.dtypes = BuiltDtypes();
     backend.non_causal = true;
     backend.batch_invariant = true;
     backend.sums_rounded = true;

@@ -12,6 +12,7 @@
 #include "attention/built.h"
 #include "attention/paged_attention/decode.h"
 #include "attention/paged_attention/paged_attention_backend.h"
+#include "tests/attention_cuda_built.h"
 #include "tests/attention_cuda_fixture.h"
 #include "tests/attention_cuda_reference.h"
 
@@ -24,11 +25,8 @@ const TestedBackend& Tested() {
     for (const int32_t block : {16, 8, 32}) {
       backend.forms.push_back({VATTN_PAGED, 0, 0, block, VATTN_POOL_PAGED_ATTENTION});
     }
-#define VATTN_ADD(D) backend.head_dims.push_back(D);
-    VATTN_CUDA_HEAD_DIMS(VATTN_ADD)
-#undef VATTN_ADD
-    if (VATTN_CUDA_BFLOAT16) backend.dtypes.push_back(VATTN_BFLOAT16);
-    if (VATTN_CUDA_FLOAT16) backend.dtypes.push_back(VATTN_FLOAT16);
+    backend.head_dims = BuiltHeadDims();
+    backend.dtypes = BuiltDtypes();
     backend.alibi = true;
     backend.non_causal = true;
     backend.batch_invariant = true;

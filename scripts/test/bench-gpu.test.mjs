@@ -17,7 +17,7 @@ import { attentionFlop, causalPairs, llama, tokenBytes } from '../../bench/gpu/l
 import { LineProcess } from '../../bench/gpu/lib/line-process.mjs'
 import { parseSmi } from '../../bench/gpu/lib/machine.mjs'
 import { attentionRow, bfloat16, Noise } from '../../bench/gpu/lib/noise.mjs'
-import { parseOptions, read, UsageError } from '../../bench/gpu/lib/options.mjs'
+import { budgetOption, parseOptions, read, UsageError } from '../../bench/gpu/lib/options.mjs'
 import { plain, Result, resultReasons } from '../../bench/gpu/lib/result.mjs'
 import { interleave } from '../../bench/gpu/lib/rounds.mjs'
 import {
@@ -193,6 +193,14 @@ describe('options', () => {
     expect(parse('--device', 'cpu')).toMatchObject({ device: 'cpu', quick: true })
     expect(parse('--device', '2', '--budget', '0.5')).toMatchObject({ device: 2, budget: 0.5 })
     expect(parse('--help').help).toContain('--lengths LIST')
+  })
+
+  it("of a bench's own win over what all understand", () => {
+    const budget = (...args) => parseOptions('x', 'about', { budget: budgetOption(60, 15) }, args)
+    expect(budget()).toMatchObject({ budget: 60 })
+    expect(budget('--quick')).toMatchObject({ budget: 15 })
+    expect(budget('--budget', '7')).toMatchObject({ budget: 7 })
+    expect(budget('--help').help).toContain('default 60')
   })
 
   it.each([

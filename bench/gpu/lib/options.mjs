@@ -53,6 +53,29 @@ export const read = {
   },
 }
 
+/**
+ * How long a bench measures: its own option.
+ *
+ * @param {number} seconds by default
+ * @param {number} quick with --quick
+ */
+export const budgetOption = (seconds, quick) => ({
+  value: 'SECONDS',
+  about: `measure for about so long, default ${seconds}`,
+  read: read.seconds,
+  default: seconds,
+  quick,
+})
+
+/** Tokens of the prompts that are prefilled. */
+export const promptLengths = {
+  value: 'LIST',
+  about: 'tokens of the prompts',
+  read: read.counts,
+  default: [8192, 16384, 32768, 65536, 131072],
+  quick: [8192, 32768],
+}
+
 const readers = {
   budget: read.seconds,
   device: (text, name) => (text === 'cpu' ? 'cpu' : read.index(text, name)),
@@ -79,7 +102,8 @@ function usage(name, about, options) {
  * @throws {UsageError}
  */
 export function parseOptions(name, about, own = {}, args = process.argv.slice(2)) {
-  const all = { ...own, ...shared }
+  // Its own come first, and say more than what all understand.
+  const all = { ...own, ...shared, ...own }
   const known = Object.fromEntries(
     Object.entries(all).map(([option, { type, value }]) => [
       option,

@@ -29,6 +29,22 @@ constexpr bool DtypeBuilt(int32_t dtype) {
          (VATTN_CUDA_FLOAT16 && dtype == VATTN_FLOAT16);
 }
 
+// What backends declare of themselves (Support). Head dims: those of the build, for keys and values
+// alike.
+constexpr bool SameHeadDimBuilt(int32_t key, int32_t value) {
+  return key == value && HeadDimBuilt(key);
+}
+inline constexpr const char* kSameHeadDimText =
+    "one of " VATTN_CUDA_HEAD_DIM_LIST " for keys and values alike (build:cuda --head-dims)";
+
+// A cache of the queries' type; or, where that was built, one of e4m3.
+constexpr bool SameDtypeBuilt(int32_t query, int32_t cache) {
+  return query == cache && DtypeBuilt(query);
+}
+constexpr bool SameDtypeOrE4m3Built(int32_t query, int32_t cache) {
+  return DtypeBuilt(query) && (query == cache || (VATTN_CUDA_FP8 && cache == VATTN_FLOAT8_E4M3));
+}
+
 }  // namespace vattention::attention::cuda
 
 #endif  // VATTENTION_ATTENTION_CUDA_BUILT_TEXT_H_

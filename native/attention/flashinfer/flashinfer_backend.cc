@@ -16,16 +16,11 @@ using attention::Fail;
 using attention::Problem;
 using attention::cuda::CheckComputeCapability;
 
-bool ServesDtypes(int32_t query, int32_t cache) {
-  return attention::cuda::DtypeBuilt(query) &&
-         (query == cache || (VATTN_CUDA_FP8 != 0 && cache == VATTN_FLOAT8_E4M3));
-}
-
 constexpr attention::Support kSupport = {
     .head_dims = [](int32_t key, int32_t value) { return key == value && ServesHeadDim(key); },
     .head_dims_text = "64, 128 or 256, one of " VATTN_CUDA_HEAD_DIM_LIST
                       " (build:cuda --head-dims), for keys and values alike",
-    .dtypes = &ServesDtypes,
+    .dtypes = &attention::cuda::SameDtypeOrE4m3Built,
     .dtypes_text =
         "float16 or bfloat16, as built (build:cuda --dtypes), and the cache's the same or, "
         "if built (--fp8), float8_e4m3",
@@ -54,9 +49,7 @@ constexpr attention::Support WithoutScores() {
   support.window = false;
   support.soft_cap = false;
   support.alibi = false;
-  support.dtypes = [](int32_t query, int32_t cache) {
-    return query == cache && attention::cuda::DtypeBuilt(query);
-  };
+  support.dtypes = &attention::cuda::SameDtypeBuilt;
   support.dtypes_text =
       "float16 or bfloat16, as built (build:cuda --dtypes), the cache's as the query's";
   return support;

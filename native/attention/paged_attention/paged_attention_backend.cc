@@ -16,15 +16,9 @@ struct Backend {
   using Plan = paged_attention::Plan;
 
   static constexpr attention::Support support = {
-      .head_dims = [](int32_t key,
-                      int32_t value) { return key == value && attention::cuda::HeadDimBuilt(key); },
-      .head_dims_text =
-          "one of " VATTN_CUDA_HEAD_DIM_LIST " for keys and values alike (build:cuda --head-dims)",
-      .dtypes =
-          [](int32_t query, int32_t cache) {
-            return attention::cuda::DtypeBuilt(query) &&
-                   (query == cache || (VATTN_CUDA_FP8 && cache == VATTN_FLOAT8_E4M3));
-          },
+      .head_dims = &attention::cuda::SameHeadDimBuilt,
+      .head_dims_text = attention::cuda::kSameHeadDimText,
+      .dtypes = &attention::cuda::SameDtypeOrE4m3Built,
       .dtypes_text =
           "float16 or bfloat16, as built (build:cuda --dtypes), the cache's as the query's or, if "
           "built (--fp8), float8_e4m3",

@@ -5,12 +5,15 @@ import { SkipCase } from '@vattention/conformance'
 import { ContiguousKvCache, deviceMemory, devices, read, write } from '@vattention/core'
 import {
   elementCount,
-  slice,
   type ContiguousCacheOptions,
   type Device,
   type Sequence,
   type Tensor,
 } from '@vattention/interface'
+
+import { u32 } from '../support/sequence-rows.ts'
+
+export { rowsOf, u32 } from '../support/sequence-rows.ts'
 
 export const gpu: Device = { type: 'cuda', index: 0 }
 
@@ -45,8 +48,6 @@ export const tokensPerPage = 128
 export const makeCache = (options: Partial<ContiguousCacheOptions> = {}) =>
   new ContiguousKvCache({ ...small, ...options })
 
-export const u32 = (...values: number[]) => Uint32Array.from(values)
-
 /** Steps one sequence; there must be memory. */
 export function stepTo(cache: ContiguousKvCache, sequence: Sequence, length: number): void {
   const result = cache.step(u32(sequence), u32(length))
@@ -58,25 +59,6 @@ export function sequenceOf(cache: ContiguousKvCache, length: number): Sequence {
   const { sequence } = cache.allocate()!
   stepTo(cache, sequence, length)
   return sequence
-}
-
-/** The rows of tokens `[from, to)` of a sequence in every tensor: `[tokens, kvHeads, dim]`. */
-export function rowsOf(
-  cache: ContiguousKvCache,
-  sequence: Sequence,
-  from: number,
-  to: number,
-): Tensor[] {
-  const view = cache.view()
-  const slot = new Int32Array(1)
-  view.slots(u32(sequence), slot)
-  return view.layers.flatMap(({ key, value }) =>
-    [key, value].map((tensor) => {
-      const [, ...shape] = tensor.shape
-      const [, ...strides] = tensor.strides
-      return slice({ ...slice(tensor, slot[0]!, slot[0]! + 1), shape, strides }, from, to)
-    }),
-  )
 }
 
 /** Numbers that are exact in bfloat16 and tell tensors and seeds apart. */

@@ -2,6 +2,9 @@ import type { ContiguousCacheOptions, Sequence, StepResult } from '@vattention/i
 import { expect } from 'vitest'
 
 import { ContiguousKvCache, type ContiguousTestOptions } from '../../src/index.ts'
+import { u32 } from './sequence-rows.ts'
+
+export { u32 } from './sequence-rows.ts'
 
 export const pageBytes = 65536
 
@@ -32,8 +35,6 @@ export function makeCache(
 ): ContiguousKvCache {
   return new ContiguousKvCache({ ...small, ...options }, test)
 }
-
-export const u32 = (...values: number[]) => Uint32Array.from(values)
 
 /** A new sequence, stepped to `length`. */
 export function sequenceOf(cache: ContiguousKvCache, length: number): Sequence {

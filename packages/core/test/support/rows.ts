@@ -1,32 +1,9 @@
-import { slice, type ContiguousView, type Sequence, type Tensor } from '@vattention/interface'
+import type { Sequence, Tensor } from '@vattention/interface'
 
 import { read, write, type ContiguousKvCache } from '../../src/index.ts'
-import { u32 } from './caches.ts'
+import { rowsOf } from './sequence-rows.ts'
 
-/** The rows of tokens `[from, to)` of a sequence in all tensors of a view. */
-export function rowsOf(
-  cache: ContiguousKvCache,
-  sequence: Sequence,
-  from: number,
-  to: number,
-): Tensor[] {
-  const view = cache.view()
-  const slot = new Int32Array(1)
-  view.slots(u32(sequence), slot)
-  return rowsOfSlot(view, slot[0]!, from, to)
-}
-
-/** The same, by slot. */
-export function rowsOfSlot(view: ContiguousView, slot: number, from: number, to: number): Tensor[] {
-  return view.layers
-    .flatMap(({ key, value }) => [key, value])
-    .map((tensor) => {
-      const slotTensor = slice(tensor, slot, slot + 1)
-      const [, ...shape] = slotTensor.shape
-      const [, ...strides] = slotTensor.strides
-      return slice({ ...slotTensor, shape, strides }, from, to)
-    })
-}
+export { rowsOf, rowsOfSlot } from './sequence-rows.ts'
 
 /** Fills the rows of tokens with numbers that are theirs alone. */
 export function fillRows(
