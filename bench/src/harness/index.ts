@@ -1,3 +1,4 @@
 /** What all suites measure with. */
 export * from './bench-device.ts'
 export * from './clock.ts'
+export * from './random.ts'

@@ -50,5 +50,5 @@ export function namedCache(name: string): NamedCache {
 function layoutOf(form: string): Layout | undefined {
   if (form === 'interleaved' || form === 'split') return form
   const [, layers] = /^layer-group-(\d+)$/.exec(form) ?? []
-  return Number(layers) > 0 ? { layersPerGroup: Number(layers) } : undefined
+  return Number(layers) > 0 ? { layerGroup: Number(layers) } : undefined
 }

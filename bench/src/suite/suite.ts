@@ -1,8 +1,8 @@
 import type { Option } from 'commander'
 
-import type { BenchDevice, Clock } from '../harness/index.ts'
+import type { BenchDevice, Clock, Random } from '../harness/index.ts'
 import type { Result } from '../result/index.ts'
-import type { Random } from '../traces/index.ts'
+
 import type { Recorder } from './recorder.ts'
 import type { NamedCache } from './named-cache.ts'
 import type { NamedShape } from './named-shape.ts'

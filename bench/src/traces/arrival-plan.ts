@@ -6,7 +6,7 @@ import { randomGamma } from 'd3-random'
 
 import { assertRate, rateOf } from './arrival-rate.ts'
 import { traceErrors } from './errors.ts'
-import { randomOf } from './random.ts'
+import { randomOf } from '../harness/random.ts'
 import { arrivalsOf } from './scale-trace.ts'
 import type { Trace } from './trace.ts'
 

@@ -1,5 +1,5 @@
 import { arrangedBy, stratified } from './quantile-table.ts'
-import { nearlyNormal, type Random } from './random.ts'
+import { nearlyNormal, type Random } from '../harness/random.ts'
 import type { GapArrivals, TickArrivals, TraceProfile } from './trace-profile.ts'
 
 /**

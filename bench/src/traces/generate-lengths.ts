@@ -1,5 +1,5 @@
 import { arrangedBy, drawn, stratified, type QuantileTable } from './quantile-table.ts'
-import { nearlyNormal, type Random } from './random.ts'
+import { nearlyNormal, type Random } from '../harness/random.ts'
 
 /** Numbers of tokens of the requests of a trace. */
 export interface Lengths {

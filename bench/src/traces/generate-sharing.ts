@@ -8,7 +8,7 @@
 import { bisector } from 'd3-array'
 
 import { drawn, quantileAt } from './quantile-table.ts'
-import type { Random } from './random.ts'
+import type { Random } from '../harness/random.ts'
 import type { PromptSharing, TraceProfile } from './trace-profile.ts'
 
 /** Prompts with their blocks. */

@@ -3,7 +3,7 @@ import { generateOutputs, generatePrompts, limitRatio } from './generate-lengths
 import { generateSharing } from './generate-sharing.ts'
 import { traceErrors } from './errors.ts'
 import { traceProfiles } from './profiles/index.ts'
-import { randomOf } from './random.ts'
+import { randomOf } from '../harness/random.ts'
 import type { Trace } from './trace.ts'
 import type { TraceProfile } from './trace-profile.ts'
 

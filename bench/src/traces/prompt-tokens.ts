@@ -6,7 +6,7 @@
  * Without, every row has random tokens of its own, and nothing is shared.
  */
 import { traceErrors } from './errors.ts'
-import { randomOf } from './random.ts'
+import { randomOf } from '../harness/random.ts'
 import type { Trace } from './trace.ts'
 
 /** Which tokens to draw from. */

@@ -1,6 +1,6 @@
 import { bisectRight } from 'd3-array'
 
-import { shuffle, type Random } from './random.ts'
+import { shuffle, type Random } from '../harness/random.ts'
 
 /**
  * A distribution by its quantiles, linear between them. Those of a file of n rows put row i, from 0
