@@ -4,6 +4,7 @@
 #include "cache.h"
 #include "cuda_devices.h"
 #include "device_memory.h"
+#include "driver_diagnosis.h"
 #include "environment.h"
 #include "fence.h"
 #include "graph.h"
@@ -40,6 +41,8 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("exportedBytes", Napi::Function::New<&ExportedBytes>(env));
   exports.Set("devices", Napi::Function::New<&ListDevices>(env));
   exports.Set("deviceMemory", Napi::Function::New<&DeviceMemoryInfo>(env));
+  exports.Set("measureDriverCalls", Napi::Function::New<&MeasureDriverCallsOf>(env));
+  exports.Set("measureMappingCeiling", Napi::Function::New<&MeasureMappingCeilingOf>(env));
   exports.Set("recordFence", Napi::Function::New<&RecordStreamFence>(env));
   exports.Set("makeStreamWait", Napi::Function::New<&MakeStreamWait>(env));
   exports.Set("beginCapture", Napi::Function::New<&Graph::Begin>(env));

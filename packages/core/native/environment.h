@@ -10,6 +10,7 @@
 #include "async_host.h"
 #include "cuda_devices.h"
 #include "fence_watcher.h"
+#include "job_thread.h"
 #include "timeline.h"
 
 namespace vattention::core {
@@ -18,13 +19,15 @@ struct Environment {
   explicit Environment(Napi::Env env)
       : host(AsyncHost::Create(env)),
         watcher(std::make_shared<FenceWatcher>(host)),
-        devices(watcher) {}
+        devices(watcher),
+        diagnosis(host) {}
   static Environment& Of(Napi::Env env) { return *env.GetInstanceData<Environment>(); }
 
   std::shared_ptr<AsyncHost> host;
   std::shared_ptr<FenceWatcher> watcher;
   TimelineRegistry timelines;
   CudaDevices devices;
+  JobThread diagnosis;            // measures drivers, one measurement after the other
   Napi::FunctionReference fence;  // the constructor of Fence
   Napi::FunctionReference graph;  // the constructor of Graph
 };

@@ -166,6 +166,18 @@ export interface NativeDevices {
   readonly reason: string
 }
 
+/** Samples of driver calls, in nanoseconds, by the names of `driverCalls` in driver-calls.ts. */
+export type NativeDriverCalls = Readonly<Record<string, Float64Array>>
+
+/** How many mappings lived together. */
+export interface NativeMappingCeiling {
+  readonly mappings: number
+  readonly end: 'driver' | 'cap' | 'time'
+  /** Empty unless the driver refused. */
+  readonly driverCall: string
+  readonly driverCode: number
+}
+
 /** A CUDA stream. */
 export interface NativeStream {
   readonly handle: bigint
@@ -272,6 +284,22 @@ export interface CoreAddon {
   exportedBytes(cache: object): number
   devices(): NativeDevices
   deviceMemory(deviceIndex: number): { readonly totalBytes: number; readonly freeBytes: number }
+  /** Nanoseconds of each round, by call; without those that the device has not. Off this thread. */
+  measureDriverCalls(
+    deviceType: number,
+    deviceIndex: number,
+    pageBytes: number,
+    handles: number,
+    rounds: number,
+  ): Promise<NativeDriverCalls>
+  /** Maps until the driver refuses, at most `cap` times or for so many seconds. Off this thread. */
+  measureMappingCeiling(
+    deviceType: number,
+    deviceIndex: number,
+    pageBytes: number,
+    cap: number,
+    seconds: number,
+  ): Promise<NativeMappingCeiling>
   recordFence(deviceType: number, deviceIndex: number, handle: bigint): NativeFence
   makeStreamWait(deviceType: number, deviceIndex: number, handle: bigint, fence: NativeFence): void
   beginCapture(deviceType: number, deviceIndex: number, handle: bigint): void

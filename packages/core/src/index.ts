@@ -13,6 +13,16 @@ export { CudaStream } from './cuda-stream.ts'
 export { CudaTestStream } from './cuda-test-stream.ts'
 export { deviceTensor, pinnedTensor, type DeviceTensor } from './device-tensor.ts'
 export { deviceMemory, devices, type CudaDeviceInfo, type DeviceList } from './devices.ts'
+export {
+  driverCalls,
+  measureDriverCalls,
+  measureMappingCeiling,
+  type DriverCall,
+  type DriverCallOptions,
+  type DriverCallSamples,
+  type MappingCeiling,
+  type MappingCeilingOptions,
+} from './driver-calls.ts'
 export type { FaultPlan } from '../../../native/node/fault-plan.ts'
 export type { ContiguousGeometry } from './geometry.ts'
 export { hostTensor, type HostTensor } from './host-tensor.ts'
