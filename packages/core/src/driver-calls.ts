@@ -6,6 +6,7 @@ import {
   cpu,
   deviceIndex,
   deviceTypeCode,
+  errors,
   type Device,
   type OptionRule,
 } from '@vattention/interface'
