@@ -19,6 +19,8 @@ export interface BenchDevice extends Disposable {
   readonly info?: CudaDeviceInfo
   /** The driver's newest CUDA: `13.0`. Of a GPU. */
   readonly driverVersion?: string
+  /** Of the last-level cache, or more: what is smaller may still be in it when it is read again. */
+  readonly lastLevelBytes: number
   /** Zeroed memory of the device. The caller disposes it. */
   tensor(dtype: DType, shape: readonly number[]): DeviceTensor
   /**
