@@ -1,6 +1,9 @@
 #!/usr/bin/env node
 import { main } from './cli/main.ts'
 
-void main(process.argv.slice(2)).then((status) => {
+const interrupt = new AbortController()
+process.once('SIGINT', () => interrupt.abort()) // a second Ctrl-C ends the process at once
+
+void main(process.argv.slice(2), { signal: interrupt.signal }).then((status) => {
   process.exitCode = status
 })

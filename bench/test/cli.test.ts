@@ -27,7 +27,7 @@ describe('the command', () => {
       write: (text: string) => void (out += text),
       writeError: (text: string) => void (error += text),
     }
-    return { status: await main(argv, output), out, error }
+    return { status: await main(argv, { output }), out, error }
   }
 
   it('writes the page and its plots', async () => {

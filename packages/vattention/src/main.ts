@@ -23,8 +23,11 @@ export async function main(args: readonly string[], options: MainOptions): Promi
   const { terminal, environment, signal } = options
   try {
     checkEnvironment(environment)
-    await createProgram({ terminal, signal }).parseAsync([...args], { from: 'user' })
-    return signal.aborted ? exitCodes.interrupted : exitCodes.ok
+    let status: number = exitCodes.ok
+    const endWith = (ended: number) => void (status = ended)
+    const context = { terminal, signal, environment, endWith }
+    await createProgram(context).parseAsync([...args], { from: 'user' })
+    return signal.aborted ? exitCodes.interrupted : status
   } catch (error) {
     if (error instanceof CommanderError) {
       return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage // commander has said why
