@@ -86,16 +86,25 @@ export class Subject implements Timed, Disposable {
   }
 
   /**
-   * Compares rows of one layer with the oracle, which is slow.
+   * Runs a layer and compares rows of it with the oracle: see `compare`.
    *
-   * @param options `thorough`: first, middle and last rows of two heads, else the last row of one;
-   * `true` by default. `layer` defaults to `0`.
-   * @returns the largest error, as a part of the row's largest number
-   * @throws WrongResult when it is too large
+   * @param options `layer` defaults to `0`, `thorough` to `true`.
+   * @throws WrongResult
    */
   async check({ layer = 0, thorough = true } = {}): Promise<number> {
     this.run(layer)
     await this.#device.synchronize()
+    return this.compare({ layer, thorough })
+  }
+
+  /**
+   * Compares rows of what a layer has left in the output with the oracle, which is slow.
+   *
+   * @param options `thorough`: first, middle and last rows of two heads, else the last row of one.
+   * @returns the largest error, as a part of the row's largest number
+   * @throws WrongResult when it is too large
+   */
+  compare({ layer, thorough }: { readonly layer: number; readonly thorough: boolean }): number {
     const { queryLengths } = this.#pass
     const first: number[] = []
     queryLengths.reduce((at, length, i) => ((first[i] = at), at + length), 0)
