@@ -2,7 +2,7 @@ import { ContiguousKvCache } from '@vattention/core'
 import type { ContiguousCacheOptions, Device, PagedCacheOptions } from '@vattention/interface'
 import { PagedKvCache } from '@vattention/paged-attention'
 
-import type { NamedCache, NamedShape } from '../../suite/index.ts'
+import { tokenBytes, type NamedCache, type NamedShape } from '../../suite/index.ts'
 
 /** A cache of either kind, as suites about memory drive it. */
 export type BenchCache = ContiguousKvCache | PagedKvCache
@@ -34,7 +34,7 @@ export function openCache(device: Device, options: BenchCacheOptions): BenchCach
 export function granuleBytes(device: Device, options: BenchCacheOptions): number {
   return options.cache.kind === 'contiguous'
     ? ContiguousKvCache.geometry(contiguousOptions(device, options)).wasteBoundBytes
-    : PagedKvCache.geometry(pagedOptions(device, options)).blockBytes
+    : options.cache.blockTokens * tokenBytes(options.shape)
 }
 
 function common({ shape, maxSequences, maxLength, limitBytes }: BenchCacheOptions) {
