@@ -1,11 +1,23 @@
 import type { Command } from 'commander'
-import type { main } from '@vattention/bench'
 
 import { UsageError } from '../cli/usage-error.ts'
 import type { CommandContext } from './context.ts'
 
+/** What of the package is used: its `main`. */
 interface BenchModule {
-  readonly main: typeof main
+  main(
+    args: readonly string[],
+    options: {
+      readonly output: {
+        write(text: string): void
+        writeError(text: string): void
+        readonly terminal?: NodeJS.WritableStream
+      }
+      readonly signal: AbortSignal
+      readonly name: string
+      readonly environment: NodeJS.ProcessEnv
+    },
+  ): Promise<number>
 }
 
 // A package of its own: who serves models does not install plots and traces.
