@@ -262,6 +262,7 @@ await runBench({
       order: `blocks of ${block} passes of one backend, as calls or as a graph; blocks shuffled`,
       warmUp: `${warmUp} passes before each block`,
       native: 'a process before and one after; medians of both together',
+      waits: 'the calling thread sleeps until the stream is empty, in JavaScript and in C++ alike',
       passes,
     },
     workload: {

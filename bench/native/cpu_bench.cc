@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <memory>
+#include <thread>
 #include <vector>
 
 #include "bench/native/device_array.h"
@@ -34,6 +35,14 @@ class Stream {
  private:
   cudaStream_t handle_ = nullptr;
 };
+
+// Another thread waits for the stream, and this one sleeps meanwhile, as JavaScript's does: the next
+// pass finds a core that has rested and caches that others have used. Who polls finds them warm.
+void AwaitAsleep(const Stream& stream) {
+  cudaError_t status = cudaSuccess;
+  std::thread([&] { status = cudaStreamSynchronize(stream.handle()); }).join();
+  Check(status, "cudaStreamSynchronize");
+}
 
 double Microseconds(Clock::duration duration) {
   return std::chrono::duration<double, std::micro>(duration).count();
@@ -72,7 +81,7 @@ void MeasureCpu(const Backend& backend, int passes, const Noise& noise, Json* js
     for (int32_t layer = 0; layer < kServing.layers; ++layer) plan.Run(layer, q, &kv, &kv, o);
     const auto ended = Clock::now();
     // Launches must not wait for room in the stream's queue.
-    Check(cudaStreamSynchronize(stream.handle()), "cudaStreamSynchronize");
+    AwaitAsleep(stream);
     if (pass < 0) continue;
     prepare.push_back(Microseconds(prepared - begun));
     run.push_back(Microseconds(ended - prepared));
