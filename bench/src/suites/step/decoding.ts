@@ -1,6 +1,13 @@
 import { latencies, must } from '../../harness/index.ts'
 import type { NamedShape, SuiteContext } from '../../suite/index.ts'
-import { crossing, runLoads, type Load, type LoadRun, type VariantLoad } from './loads.ts'
+import {
+  crossing,
+  runLoads,
+  stepsThatMapped,
+  type Load,
+  type LoadRun,
+  type VariantLoad,
+} from './loads.ts'
 import { pageTokensOf } from './page-tokens.ts'
 import { cacheOf, drain, openSequences } from './timed-step.ts'
 import type { Variant } from './variants.ts'
@@ -80,7 +87,7 @@ export async function measureDecoding(context: SuiteContext, about: Decoding): P
         },
         metrics: {
           stepUs: latencies(stepUs),
-          stepsThatMappedCount: driverCalls.filter((calls) => calls > 0).length,
+          ...stepsThatMapped(variant, driverCalls.filter((calls) => calls > 0).length),
           crossingShare: crossings / stepUs.length / sequences,
           heldBytes: cache.stats().totalBytes,
           neededBytes: cache.stats().neededBytes,

@@ -5,7 +5,14 @@ import {
   type NamedShape,
   type SuiteContext,
 } from '../../suite/index.ts'
-import { crossing, runLoads, type Load, type LoadRun, type VariantLoad } from './loads.ts'
+import {
+  crossing,
+  runLoads,
+  stepsThatMapped,
+  type Load,
+  type LoadRun,
+  type VariantLoad,
+} from './loads.ts'
 import { pageTokensOf } from './page-tokens.ts'
 import { cacheOf, drain, openSequences } from './timed-step.ts'
 import { variantsOf } from './variants.ts'
@@ -82,7 +89,7 @@ export async function measureIterations(context: SuiteContext, about: Iterations
         },
         metrics: {
           stepUs: latencies(stepUs),
-          stepsThatMappedCount: driverCalls.filter((calls) => calls > 0).length,
+          ...stepsThatMapped(variant, driverCalls.filter((calls) => calls > 0).length),
           pageTokens: pageTokensOf(device.device, shape, cache),
           iterationsThatCrossCount: crossed.filter((one) => one > 0).length,
         },

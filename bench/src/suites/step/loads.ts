@@ -85,3 +85,10 @@ export async function runLoads(
 export function crossing(length: number, pageTokens: number): boolean {
   return Math.ceil((length + 1) / pageTokens) > Math.ceil(length / pageTokens)
 }
+
+/**
+ * Steps that had to map themselves. Not of a pool: what it asks of the driver in a step is zeroing of
+ * blocks that it has.
+ */
+export const stepsThatMapped = ({ mapper }: Variant, mapped: number) =>
+  mapper === null ? {} : { stepsThatMappedCount: mapped }

@@ -2,6 +2,7 @@ import { latencies, must, interleave } from '../../harness/index.ts'
 import type { Sequence } from '@vattention/interface'
 import type { NamedShape, SuiteContext } from '../../suite/index.ts'
 import type { BenchCache } from '../memory/open-cache.ts'
+import { stepsThatMapped } from './loads.ts'
 import { cacheOf, drain, openSequences, timeStep, type StepSamples } from './timed-step.ts'
 import type { Variant } from './variants.ts'
 
@@ -73,7 +74,7 @@ export async function measureNothingToMap(
           ...{ part: 'steps', load: 'nothing to map', sequences, shape: shape.name },
           ...{ cache: variant.cache.name, mapper, aheadTokens },
         },
-        metrics: { stepUs: latencies(found.stepUs), stepsThatMappedCount: found.mapped },
+        metrics: { stepUs: latencies(found.stepUs), ...stepsThatMapped(variant, found.mapped) },
       })
     }
   } finally {

@@ -3,7 +3,7 @@ import type { Sequence } from '@vattention/interface'
 import { latencies, must, randomOf, type Random } from '../../harness/index.ts'
 import type { NamedShape, SuiteContext } from '../../suite/index.ts'
 import type { BenchCache } from '../memory/open-cache.ts'
-import { runLoads, type Load, type LoadRun, type VariantLoad } from './loads.ts'
+import { runLoads, stepsThatMapped, type Load, type LoadRun, type VariantLoad } from './loads.ts'
 import { cacheOf, openSequences } from './timed-step.ts'
 import type { Variant } from './variants.ts'
 
@@ -92,7 +92,7 @@ export async function measureTurnover(context: SuiteContext, about: Turnover): P
         },
         metrics: {
           stepUs: latencies(stepUs),
-          stepsThatMappedCount: mapped,
+          ...stepsThatMapped(variant, mapped),
           stepsWithoutDriverCallShare: (stepUs.length - mapped) / stepUs.length,
           stepsWithPromptCount: crossed.filter((prompts) => prompts > 0).length,
           turnoversCount: load.replaced,
