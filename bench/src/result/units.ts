@@ -28,6 +28,12 @@ const units: readonly Unit[] = [
   },
   { suffix: 'TokensPerSecond', symbol: 'tokens/s', better: 'higher', quantity: 'throughput' },
   { suffix: 'RequestsPerSecond', symbol: 'requests/s', better: 'higher', quantity: 'throughput' },
+  {
+    suffix: 'ArrivalsPerSecond',
+    symbol: 'requests/s',
+    better: 'neither',
+    quantity: 'arrival rate',
+  },
   { suffix: 'CallsPerSecond', symbol: 'calls/s', better: 'higher', quantity: 'rate' },
   { suffix: 'LaunchesPerSecond', symbol: 'launches/s', better: 'higher', quantity: 'rate' },
   { suffix: 'Ns', symbol: 'ns', better: 'lower', quantity: 'time' },

@@ -30,7 +30,10 @@ export async function runSuite(
   suite: Suite,
   options: Readonly<Record<string, unknown>> = {},
   settings: Partial<SuiteSettings> = {},
-  { clock = new SteppingClock(), signal = new AbortController().signal } = {},
+  {
+    clock = new SteppingClock(),
+    signal = new AbortController().signal,
+  }: { readonly clock?: Clock; readonly signal?: AbortSignal } = {},
 ): Promise<SuiteRun> {
   const recorder = new Recorder()
   using device = new HostDevice(clock, 2 ** 16)

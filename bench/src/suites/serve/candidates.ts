@@ -1,0 +1,42 @@
+import type { NamedCache } from '../../suite/index.ts'
+import { namedCache } from '../../suite/index.ts'
+
+/** A cache under the engine, with common beginnings of prompts shared or not. */
+export interface Candidate {
+  /** For people, unique: `split, sharing`. */
+  readonly name: string
+  readonly cache: NamedCache
+  readonly prefixSharing: boolean
+}
+
+/** Caches that are compared when none are named. */
+export function defaultCaches(quick: boolean): NamedCache[] {
+  const names = ['split', 'interleaved', 'paged-16', ...(quick ? [] : ['paged-128'])]
+  return names.map(namedCache)
+}
+
+/** Each cache with and without sharing. */
+export function candidatesOf(caches: readonly NamedCache[]): Candidate[] {
+  return caches.flatMap((cache) =>
+    [true, false].map((prefixSharing) => ({
+      name: `${cache.name}, ${prefixSharing ? 'sharing' : 'no sharing'}`,
+      cache,
+      prefixSharing,
+    })),
+  )
+}
+
+/** Pairs whose speeds are compared: layouts with the same sharing, and sharing with the same cache. */
+export function comparisonsOf(
+  candidates: readonly Candidate[],
+): { readonly of: Candidate; readonly over: Candidate }[] {
+  return candidates.flatMap((of) =>
+    candidates.filter((over) => isComparison(of, over)).map((over) => ({ of, over })),
+  )
+}
+
+function isComparison(of: Candidate, over: Candidate): boolean {
+  if (of.cache.name === over.cache.name) return of.prefixSharing && !over.prefixSharing
+  if (of.prefixSharing !== over.prefixSharing) return false
+  return of.cache.kind === 'contiguous' && over.cache.kind === 'paged'
+}
