@@ -24,17 +24,32 @@ export function interval(
   random: Random,
   resamples = 2000,
 ): { low: number; high: number } | undefined {
-  const kept = values.filter(Number.isFinite)
-  const n = kept.length
+  const sorted = ascending(values)
+  const n = sorted.length
   if (n === 0) return undefined
-  const drawn = new Float64Array(n)
+  const drawn = new Uint32Array(n)
   const medians = new Float64Array(resamples)
   for (let r = 0; r < resamples; r++) {
-    for (let i = 0; i < n; i++) drawn[i] = kept[Math.floor(random.uniform() * n)]!
-    medians[r] = quantile(drawn.sort(), 0.5)!
+    drawn.fill(0)
+    for (let i = 0; i < n; i++) drawn[Math.floor(random.uniform() * n)]!++
+    medians[r] = medianOfDrawn(sorted, drawn)
   }
   medians.sort()
   return { low: quantile(medians, 0.025)!, high: quantile(medians, 0.975)! }
+}
+
+/** The median of as many values as there are, when each was drawn so often: no sorting needed. */
+function medianOfDrawn(sorted: Float64Array, drawn: Uint32Array): number {
+  const n = sorted.length
+  const [below, above] = [Math.floor((n - 1) / 2), Math.ceil((n - 1) / 2)]
+  let passed = 0
+  let first: number | undefined
+  for (let i = 0; i < n; i++) {
+    passed += drawn[i]!
+    if (first === undefined && passed > below) first = sorted[i]!
+    if (passed > above) return (first! + sorted[i]!) / 2
+  }
+  return NaN // not reached: as many are drawn as there are
 }
 
 /** Median with its 95 % bootstrap interval, spread and number of samples; outliers are kept. */

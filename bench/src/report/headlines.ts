@@ -63,20 +63,20 @@ function prefill(of: ReportedResult): Headline[] {
   // The same backend on both sides: what layout alone does.
   const same = of.cases.filter((one) => {
     const [a, b] = [text(one, 'of'), text(one, 'over')]
-    return a.endsWith(' contiguous') && b.startsWith(a.replace(/ contiguous$/, ' paged'))
+    const [, backend] = /^(\S+) (?:contiguous|interleaved|split)$/.exec(a) ?? []
+    return backend !== undefined && b.startsWith(`${backend} paged`)
   })
   const names = [...new Set(same.map((one) => text(one, 'over')))]
   for (const name of names) {
-    const values = same
-      .filter((one) => text(one, 'over') === name)
-      .map((one) => valueOf(one, 'speedRatio'))
-      .filter((value) => value !== null)
+    const own = same.filter((one) => text(one, 'over') === name)
+    const lengths = new Set(own.map((one) => number(one, 'tokens'))).size
+    const values = own.map((one) => valueOf(one, 'speedRatio')).filter((value) => value !== null)
     const [backend = name, ...cache] = name.split(' ')
     found.push({
       about: `Prefill, ${backendName(backend)}: contiguous against ${cache.join(' ')}`,
       value: range(values),
       unit: '×',
-      detail: `medians of ${values.length} prompt lengths; above 1, contiguous is faster`,
+      detail: `medians of ${lengths} prompt lengths; above 1, contiguous is faster`,
       source: of.source,
     })
   }

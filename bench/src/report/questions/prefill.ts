@@ -14,21 +14,24 @@ import {
 } from '../question.ts'
 import { ratioCaption, ratiosOf, ratioSpec } from './ratios.ts'
 
+/** Arithmetic rate: a result has one of the two units, TFLOP/s on a GPU and GFLOP/s on a CPU. */
+const rateOf = ({ metrics }: PlacedCase) => metrics.tflops ?? metrics.gflops
+
 function points(
   cases: readonly PlacedCase[],
   colour: (one: PlacedCase) => string,
   dash: (one: PlacedCase) => string,
 ): LinePoint[] {
   return cases.flatMap((one) => {
-    const { value: y, low, high } = shown(one.metrics.tflops)
+    const { value: y, low, high } = shown(rateOf(one))
     return y === null
       ? []
       : [{ x: number(one, 'tokens'), y, low, high, colour: colour(one), dash: dash(one) }]
   })
 }
 
-/** Lines of TFLOP/s over the prompt's length, below the matrix units' peak where that is known. */
-export function tflopsSpec(
+/** Lines of a rate over the prompt's length, below the matrix units' peak where that is known. */
+export function rateSpec(
   of: ReportedResult,
   cases: readonly PlacedCase[],
   colour: (one: PlacedCase) => string,
@@ -37,13 +40,12 @@ export function tflopsSpec(
   const peak = datasheetOf(of.result.device?.name)?.matrixTflops
   return linesSpec(points(cases, colour, dash), {
     xAxis: 'tokens of the prompt',
-    yAxis: 'TFLOP/s',
+    yAxis: cases.some(({ metrics }) => 'gflops' in metrics) ? 'GFLOP/s' : 'TFLOP/s',
     marks: peak ? [{ value: peak, label: `data sheet, dense: ${peak} TFLOP/s` }] : [],
   })
 }
 
-const inRounds = ({ parameters, metrics }: PlacedCase) =>
-  parameters.phase === 'rounds' && 'tflops' in metrics
+const inRounds = (one: PlacedCase) => one.parameters.phase === 'rounds' && rateOf(one) !== undefined
 
 export const prefillSpeed: Question = {
   id: 'prefill',
@@ -54,7 +56,7 @@ export const prefillSpeed: Question = {
     ofBench(results, 'prefill').map((of) =>
       figureOf('prefill', of, results, {
         title: 'Prefill by length',
-        spec: tflopsSpec(
+        spec: rateSpec(
           of,
           of.cases.filter(inRounds),
           (one) => backendName(text(one, 'backend')),
@@ -79,7 +81,7 @@ export const prefillPower: Question = {
       if (cases.length === 0) return []
       return figureOf('prefill-power', of, results, {
         title: 'Prefill in a burst and sustained',
-        spec: tflopsSpec(
+        spec: rateSpec(
           of,
           cases,
           (one) => `${backendName(text(one, 'backend'))} ${text(one, 'cache')}`,
@@ -131,7 +133,7 @@ export const peers: Question = {
     ofBench(results, 'peers').flatMap((of) => [
       figureOf('peers', of, results, {
         title: 'Prefill beside PyTorch',
-        spec: tflopsSpec(
+        spec: rateSpec(
           of,
           of.cases.filter(inRounds),
           (one) => `${text(one, 'backend')} ${text(one, 'cache')}`,
