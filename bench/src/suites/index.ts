@@ -1,0 +1,21 @@
+import type { Suite } from '../suite/index.ts'
+import { allocate } from './allocate.ts'
+import { decode } from './decode.ts'
+import { layout } from './layout.ts'
+import { prefill } from './prefill.ts'
+import { serveOffline } from './serve-offline.ts'
+import { serveOnline } from './serve-online.ts'
+import { step } from './step.ts'
+import { vmm } from './vmm.ts'
+
+/** The suites, in the order in which they are listed. */
+export const suites: readonly Suite[] = [
+  vmm,
+  allocate,
+  step,
+  layout,
+  prefill,
+  decode,
+  serveOffline,
+  serveOnline,
+]
