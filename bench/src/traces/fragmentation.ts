@@ -7,10 +7,11 @@
  * computed again later, until the rest has memory); requests that have come are admitted, first come
  * first served, their whole prompt at once, until one finds no memory or no slot; time goes on.
  */
-import type { CacheStats, KvCache, Sequence } from '@vattention/interface'
+import type { CacheStats, Sequence } from '@vattention/interface'
 
 import { staticBytesPerSequence } from './cache-bytes.ts'
 import { traceErrors } from './errors.ts'
+import type { MemoryCache } from './memory-cache.ts'
 import {
   memorySample,
   memorySummary,
@@ -90,7 +91,7 @@ interface Waiting extends Request {
  * @throws `ERR_VATTENTION_TRACE_SCALE` for options out of range; whatever the cache throws.
  */
 export function simulateMemory(
-  cache: KvCache,
+  cache: MemoryCache,
   trace: Trace,
   options: FragmentationOptions,
 ): FragmentationResult {
@@ -98,7 +99,7 @@ export function simulateMemory(
 }
 
 class Simulation {
-  readonly #cache: KvCache
+  readonly #cache: MemoryCache
   readonly #options: FragmentationOptions
   readonly #coming: Request[]
   readonly #waiting: Waiting[] = []
@@ -113,7 +114,7 @@ class Simulation {
   #completed = 0
   #preemptions = 0
 
-  constructor(cache: KvCache, trace: Trace, options: FragmentationOptions) {
+  constructor(cache: MemoryCache, trace: Trace, options: FragmentationOptions) {
     const { maxLive = cache.shape.maxSequences, stepsPerSample = 1, secondsPerStep } = options
     for (const [name, value] of Object.entries({ secondsPerStep, maxLive, stepsPerSample })) {
       if (Number.isFinite(value) && value > 0) continue

@@ -1,7 +1,8 @@
-import type { KvCache, KvCacheShape, Sequence } from '@vattention/interface'
+import type { KvCacheShape, Sequence } from '@vattention/interface'
 
 import { staticBytesPerSequence } from './cache-bytes.ts'
 import { traceErrors } from './errors.ts'
+import type { MemoryCache } from './memory-cache.ts'
 
 /** How many sequences a cache holds at once. */
 export interface MaxBatch {
@@ -24,7 +25,7 @@ export interface MaxBatch {
  * sequences share what the cache can. Defaults to no sharing.
  */
 export function maxBatch(
-  cache: KvCache,
+  cache: MemoryCache,
   lengths: Iterable<number>,
   promptTokens?: (index: number) => Uint32Array,
 ): MaxBatch {
