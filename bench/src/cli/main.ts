@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander'
 
 import { ResultError } from '../result/index.ts'
 import type { ExitStatus, Output } from './output.ts'
+import { addFigures } from './figures.ts'
 import { addReport } from './report.ts'
 import { addSuites } from './suites.ts'
 import { UsageError } from './usage-error.ts'
@@ -49,6 +50,7 @@ export async function main(
   const command = [name, ...argv].join(' ')
   addSuites(program, { output, signal, command, environment }, end)
   addReport(program, output, end)
+  addFigures(program, output, end)
   try {
     await program.parseAsync([...argv], { from: 'user' })
     return status
