@@ -38,6 +38,8 @@ describe('the report of the committed results', () => {
       'event-loop',
       'paged-calls',
       'waste',
+      'launch-ms',
+      'launch-speedRatio',
     ])
     for (const svg of report.svgs.values()) {
       expect(svg).toMatch(/^<svg xmlns="http:\/\/www\.w3\.org\/2000\/svg" viewBox="[^"]+"/)
@@ -103,11 +105,13 @@ describe('the report of other results', () => {
     expect(html.includes('example.json')).toBe(true)
   })
 
-  it('draws no smoke run, and says why', async () => {
+  it('says of a smoke run what it is, in every plot, too', async () => {
     const result = resultOf([timed('one', 3)], { label: 'smoke' })
     const { svgs, html } = await renderReport([{ source: 'smoke.json', result }])
-    expect(svgs.size).toBe(0)
-    expect(html.includes('A smoke run')).toBe(true)
+    expect(svgs.size).toBe(1)
+    for (const svg of svgs.values()) expect(svg).toContain('(smoke run)')
+    expect(html).toContain('These are smoke runs')
+    expect(html).toContain('A smoke run')
   })
 
   it('escapes what results call their cases', async () => {

@@ -67,9 +67,13 @@ const backends: Record<string, string> = {
 
 export const backendName = (name: string) => backends[name] ?? name
 
-/** What a result was measured on, in a few words. */
+/**
+ * What a result was measured on, in a few words. A smoke run says so: plots have this in their title,
+ * and outlive the page around them.
+ */
 export function machineName({ result }: SourcedResult): string {
-  return result.device?.name ?? `${result.host.cpu}, ${result.host.cores} cores`
+  const machine = result.device?.name ?? `${result.host.cpu}, ${result.host.cores} cores`
+  return result.label === 'smoke' ? `${machine} (smoke run)` : machine
 }
 
 /** A figure of one result: its name is unlike that of another result of the same bench. */

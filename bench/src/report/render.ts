@@ -37,8 +37,7 @@ export async function renderReport(results: readonly SourcedResult[]): Promise<R
   const svgs = new Map<string, string>()
   const answers: Markup[] = []
   for (const question of questions) {
-    // Smoke runs are never drawn: a plot outlives the word beside it.
-    const figures = question.figures(reported.filter(({ result }) => result.label === 'full'))
+    const figures = question.figures(reported)
     if (figures.length === 0) continue
     const drawn: Markup[] = []
     for (const figure of figures) {
@@ -60,7 +59,7 @@ export async function renderReport(results: readonly SourcedResult[]): Promise<R
       </p>
     </header>
     <main>
-      ${summary(reported)}
+      ${smokeNotice(reported)} ${summary(reported)}
       <h2 id="questions">Questions and plots</h2>
       <p class="quiet">
         fa2, fa3: FlashAttention-2 and -3. 16K: 16 × 1024 tokens. Split, interleaved: contiguous
@@ -86,6 +85,16 @@ export async function renderReport(results: readonly SourcedResult[]): Promise<R
     </main>
     <footer class="quiet"><p>Files: ${reported.map(({ source }) => source).join(', ')}</p></footer>`
   return { html: page('vAttention: benchmark report', body), svgs }
+}
+
+function smokeNotice(results: readonly ReportedResult[]): Markup | null {
+  const smoke = results.filter(({ result }) => result.label === 'smoke')
+  if (smoke.length === 0) return null
+  const which = smoke.length === results.length ? 'These are' : 'Some of these are'
+  return html`<p class="notice">
+    ${which} smoke runs (<code>--quick</code>): they tell that a bench works here. Figures to decide
+    by come from full runs on a machine with nothing else to do.
+  </p>`
 }
 
 function figureMarkup({ name, title, caption, sources }: Figure, svg: string): Markup {

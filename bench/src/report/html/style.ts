@@ -12,6 +12,7 @@ h3{font-size:1.05rem;margin:1.8rem 0 .2rem}
 p{margin:.3rem 0;max-width:75ch;overflow-wrap:anywhere}
 a{color:var(--link)}
 code{font-size:.9em;overflow-wrap:anywhere}
+.notice{border-left:3px solid var(--bad);padding-left:.8rem}
 .quiet,figcaption,caption{color:var(--quiet);font-size:.87rem}
 .cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,15.5rem),1fr));gap:.75rem;margin:1rem 0;padding:0;list-style:none}
 .cards li{background:var(--panel);border:1px solid var(--line);border-radius:8px;padding:.7rem .9rem;min-width:0}

@@ -76,8 +76,8 @@ export const roofline: Question = {
     const found = ofBench(results, 'prefill', 'decode')
     const devices = [...new Set(found.map(machineName))]
     return devices.flatMap((device, i) => {
-      const sheet = datasheetOf(device)
       const of = found.filter((one) => machineName(one) === device)
+      const sheet = datasheetOf(of[0]?.result.device?.name)
       const drawn = of.flatMap(points)
       if (!sheet || drawn.length === 0) return []
       return [
