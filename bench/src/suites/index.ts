@@ -1,8 +1,12 @@
 import type { Suite } from '../suite/index.ts'
 import { allocate } from './allocate.ts'
 import { decode } from './decode.ts'
+import { fragmentation } from './fragmentation.ts'
 import { layout } from './layout.ts'
+import { peers } from './peers.ts'
+import { overhead } from './overhead.ts'
 import { prefill } from './prefill.ts'
+import { prefix } from './prefix.ts'
 import { serveOffline } from './serve-offline.ts'
 import { serveOnline } from './serve-online.ts'
 import { step } from './step.ts'
@@ -16,6 +20,10 @@ export const suites: readonly Suite[] = [
   layout,
   prefill,
   decode,
+  fragmentation,
+  prefix,
+  overhead,
   serveOffline,
   serveOnline,
+  peers,
 ]

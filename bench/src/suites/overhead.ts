@@ -1,0 +1,69 @@
+import { Option } from 'commander'
+
+import { openBackends, type OpenBackends } from '../harness/index.ts'
+import { namedCache, namedShape, type NamedCache, type Suite } from '../suite/index.ts'
+import { optionNumber, shapeNumbers } from './memory/describe.ts'
+import { count } from './option-values.ts'
+import { measureOverhead } from './overhead/measure.ts'
+import { blockPasses, warmUpPasses } from './overhead/time-block.ts'
+
+/** The suite; tests give it backends of their own. */
+export const overheadWith = (open: OpenBackends): Suite => ({
+  name: 'overhead',
+  kind: 'kernel',
+  summary:
+    'The calling thread’s time for a decode pass: step, prepare, and run for each layer, from JavaScript, from C++, and as a graph.',
+  options: () => [
+    new Option('--passes <count>', 'that are measured of each backend').argParser(count()),
+    new Option('--sequences <count>', 'that decode').argParser(count()),
+    new Option('--length <tokens>', 'of each sequence').argParser(count()),
+  ],
+  budgetSeconds: { full: 90, quick: 20 },
+  open(context) {
+    const { device, settings } = context
+    const { isGpu } = device
+    const shape = settings.shapes?.[0] ?? namedShape(isGpu ? 'llama-3-8b' : 'smollm2-135m')
+    const caches = settings.caches ?? own(isGpu)
+    const passes = optionNumber(context, 'passes', settings.quick ? 60 : 300)
+    // Short: on a GPU it is not to be what is waited for, on the CPU the attention is part of run.
+    const sequences = optionNumber(context, 'sequences', isGpu ? 256 : 4)
+    const length = optionNumber(context, 'length', isGpu ? 64 : 8)
+    return {
+      protocol: {
+        timer: 'the host around the calls; on a GPU the stream is empty when they begin',
+        order: `blocks of ${blockPasses} passes of one backend and cache; blocks shuffled within rounds`,
+        warmUp: `${warmUpPasses} passes before each block`,
+        run: isGpu ? 'launches alone' : 'with the attention itself, of so few tokens',
+        native: 'a process before and one after; medians of both together',
+        passes,
+      },
+      workload: {
+        shape: shapeNumbers(shape),
+        ...{ sequences, tokensEach: length, newTokens: 1, append: true },
+        caches: caches.map(({ name }) => name),
+      },
+      cells: [
+        {
+          name: `${sequences} x ${length}`,
+          measure: async (budgetMs) => {
+            const backends = await open(device, settings.backends)
+            try {
+              for (const { name, reason } of backends.missing) context.recorder.skip(name, reason)
+              const about = { shape, caches, passes, sequences, length, budgetMs }
+              await measureOverhead(context, backends.found, about)
+            } finally {
+              backends[Symbol.dispose]()
+            }
+          },
+        },
+      ],
+      close: () => undefined,
+    }
+  },
+})
+
+export const overhead: Suite = overheadWith(openBackends)
+
+/** One for each kind of kernel: a backend takes those that it serves. */
+const own = (isGpu: boolean): readonly NamedCache[] =>
+  (isGpu ? ['interleaved', 'paged-16', 'blocks-16'] : ['split', 'paged-16']).map(namedCache)

@@ -1,0 +1,62 @@
+import { describe, expect, it } from 'vitest'
+
+import { openBackends, type OpenBackends } from '../../src/harness/index.ts'
+import { namedCache, namedShape } from '../../src/suite/index.ts'
+import { overhead, overheadWith } from '../../src/suites/overhead.ts'
+import { casesOf, runSuite, SteppingClock } from './support/run-suite.ts'
+
+const settings = {
+  shapes: [namedShape('3/4/2/64')],
+  caches: ['interleaved', 'paged-16'].map(namedCache),
+}
+const options = { passes: 20, sequences: 2, length: 4 }
+
+describe('the suite overhead', () => {
+  it('times step, prepare and the layers of a pass, by the clock that it was given', async () => {
+    const run = await runSuite(overhead, options, settings, { clock: new SteppingClock(0.5) })
+    expect(run.reasons).toEqual([])
+    const cases = casesOf(run, { backend: 'cpu', sequences: 2, tokens: 4, layers: 3 })
+    expect(cases.map(({ parameters }) => parameters.cache)).toEqual(['interleaved', 'paged-16'])
+    for (const { metrics, samples, maxError } of cases) {
+      expect(maxError).toBeLessThan(0.02)
+      // Three rounds at least, of a block each.
+      expect(samples!.runUs!.length % 20).toBe(0)
+      // Each of the three takes one step of the clock.
+      for (const key of ['stepUs', 'prepareUs', 'runUs']) {
+        expect(metrics[key]).toMatchObject({ median: 500, min: 500, max: 500 })
+      }
+      expect(metrics.layerUs).toMatchObject({ median: expect.closeTo(500 / 3, 2) as number })
+      expect(metrics.totalUs).toMatchObject({ median: 1000, p99: 1000 })
+      expect(metrics.passUs).toMatchObject({ median: 1500, p50: 1500 })
+    }
+  })
+
+  it('says how what is not built is built', async () => {
+    const { recorder } = await runSuite(overhead, options, settings)
+    expect(recorder.skipped).toEqual([
+      {
+        case: 'the same calls from C++',
+        reason: 'they are built for GPUs: npm run build:cuda -- benches',
+      },
+    ])
+  })
+
+  it('refuses a backend whose results are wrong, and does not time it', async () => {
+    const wrong: OpenBackends = async (...args) => {
+      const opened = await openBackends(...args)
+      const backend = opened.found.get('cpu')!
+      const createPlan = backend.createPlan.bind(backend)
+      backend.createPlan = (...parts) => {
+        const plan = createPlan(...parts)
+        const run = plan.run.bind(plan)
+        // Another layer's keys and values.
+        plan.run = (one) => run({ ...one, layer: (one.layer + 1) % 3 })
+        return plan
+      }
+      return opened
+    }
+    const run = await runSuite(overheadWith(wrong), options, settings)
+    expect(run.recorder.cases).toEqual([])
+    expect(run.recorder.wrong.map((one) => one.case)).toEqual(['cpu interleaved', 'cpu paged-16'])
+  })
+})
