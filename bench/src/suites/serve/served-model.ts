@@ -41,6 +41,8 @@ export interface ServedModel {
   readonly weights: string
   readonly vocabularySize: number
   readonly contextLength: number
+  /** Tokens of a text; absent where the model has no tokenizer. */
+  readonly encode?: (text: string) => Uint32Array
   /** Keys and values of one token in all layers. */
   readonly tokenBytes: number
   /** Memory that one sequence of so many tokens takes, in whole pages or blocks. */
@@ -70,12 +72,14 @@ export async function openServedModel(
 /** Serves a model that is loaded; closing disposes it. */
 export function servedModel(model: LoadedModel, threads: number | undefined): ServedModel {
   const { description, config } = model
+  const { tokenizer } = model
   const withThreads = threads === undefined ? {} : { threads }
   return {
     name: model.name,
     weights: model.weights,
     vocabularySize: config.vocabularySize,
     contextLength: description.contextLength,
+    ...(tokenizer && { encode: (text: string) => Uint32Array.from(tokenizer.encode(text)) }),
     tokenBytes: 2 * config.layers * config.kvHeads * config.headDim * 2,
     sequenceBytes: (cache, length) =>
       cacheBytes(cpu, { shape: shapeOf(model), cache, sequences: 1, length }),
