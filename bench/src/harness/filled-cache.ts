@@ -55,7 +55,8 @@ export class FilledCache {
       if (cache instanceof PagedKvCache) this.scatter = scatterShare(cache, this.handles, length)
       this.#fill(device, backends)
     } catch (error) {
-      cache[Symbol.dispose]()
+      // What was enqueued has to end first.
+      cache.disposeAsync().catch(() => undefined)
       throw error
     }
   }

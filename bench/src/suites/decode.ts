@@ -61,7 +61,7 @@ export const makeDecode = (open: OpenBackends = openBackends): Suite => ({
     }
     const bench = await AttentionBench.open(context, open, threads)
     const cells = shapes.flatMap((shape) => {
-      const pairings = bench.pairings(shape, caches)
+      const pairings = bench.pairings(shape, caches, ['decode'])
       return batches.map((batch) => ({
         name: `${shapes.length > 1 ? `${shape.name}, ` : ''}${batchLabel(batch)}`,
         measure: (budgetMs: number) =>

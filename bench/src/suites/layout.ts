@@ -23,7 +23,7 @@ const defaults = {
     pages: ['2MiB', '32MiB'],
   },
   cpu: {
-    full: { batches: ['1x4096', '4x2048', '16x256'], lengths: [1024, 2048] },
+    full: { batches: ['1x4096', '4x2048', '16x256'], lengths: [512, 1024] },
     quick: { batches: ['4x512'], lengths: [512] },
     pages: ['64KiB', '2MiB'],
   },
@@ -67,7 +67,7 @@ export const makeLayout = (open: OpenBackends = openBackends): Suite => ({
       })),
     ]
     const cells = shapes.flatMap((shape) => {
-      const pairings = bench.pairings(shape, caches)
+      const pairings = bench.pairings(shape, caches, ['prefill', 'decode'])
       return tasks(shape).map((one) => {
         const of = one.task === 'decode' ? batchLabel(one) : `${tokensLabel(one.tokens)} tokens`
         const where = `${shapes.length > 1 ? `${shape.name}, ` : ''}${one.task} of ${of}`

@@ -83,7 +83,7 @@ export const makePrefill = (open: OpenBackends = openBackends): Suite => ({
       count(),
     ),
   ],
-  budgetSeconds: { full: 150, quick: 15 },
+  budgetSeconds: { full: 180, quick: 15 },
   async open(context) {
     const { device, settings, options } = context
     const full = device.isGpu ? gpu : cpu
@@ -99,7 +99,7 @@ export const makePrefill = (open: OpenBackends = openBackends): Suite => ({
     const cells = shapes.flatMap((shape) => {
       // The shorter ones tell how long the longer ones will take.
       lengths.sort((a, b) => a - b)
-      const pairings = bench.pairings(shape, caches)
+      const pairings = bench.pairings(shape, caches, ['prefill'])
       return [
         ...lengths.map((tokens) => promptCell(shape, tokens)),
         ...chunks.map((one) => chunkCell(shape, one)),

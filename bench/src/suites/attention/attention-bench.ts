@@ -3,6 +3,7 @@ import {
   refusal,
   shortBackendName,
   Telemetry,
+  Unavailable,
   type OpenBackends,
   type OpenedBackends,
 } from '../../harness/index.ts'
@@ -45,7 +46,10 @@ export class AttentionBench implements Disposable {
     for (const { name, reason } of backends.missing) context.recorder.skip(name, reason)
   }
 
-  /** @param threads Of the CPU's backend. */
+  /**
+   * @param threads Of the CPU's backend.
+   * @throws Unavailable without a backend
+   */
   static async open(
     context: SuiteContext,
     open: OpenBackends,
@@ -53,17 +57,33 @@ export class AttentionBench implements Disposable {
   ): Promise<AttentionBench> {
     const { device, settings } = context
     const options = threads === undefined ? {} : { threads }
-    return new AttentionBench(context, await open(device, settings.backends, options))
+    const backends = await open(device, settings.backends, options)
+    if (backends.found.size === 0) {
+      const reasons = backends.missing.map(({ name, reason }) => `${name}: ${reason}`)
+      throw new Unavailable(`there is no backend for ${device.name} (${reasons.join('; ')})`)
+    }
+    return new AttentionBench(context, backends)
   }
 
   /**
    * Kernels over caches that they serve, backend by backend. What one refuses is recorded with its
    * reasons.
+   *
+   * @param tasks What all of them have to do. Default: none is left out for it.
    */
-  pairings(shape: NamedShape, caches: readonly NamedCache[]): Pairing[] {
+  pairings(
+    shape: NamedShape,
+    caches: readonly NamedCache[],
+    tasks: readonly ('prefill' | 'decode')[] = [],
+  ): Pairing[] {
     const found: Pairing[] = []
     for (const [backendName, backend] of this.backends.found) {
       const short = shortBackendName(backendName)
+      const lacking = tasks.filter((task) => !backend.capabilities[task])
+      if (lacking.length > 0) {
+        this.context.recorder.skip(`${shape.name}: ${short}`, `it has no ${lacking.join(', no ')}`)
+        continue
+      }
       for (const cache of caches) {
         const name = subjectName(short, cache)
         const refused = refusal(backend, {

@@ -2,7 +2,8 @@ import { figures, type Rate, type Sample } from '../../harness/index.ts'
 import type { MeasuredCase } from '../../result/index.ts'
 import type { AttentionBench } from './attention-bench.ts'
 import { cacheLabel } from './cache-label.ts'
-import type { LiveCell, LiveSubject } from './live-cell.ts'
+import type { LiveSubject } from './attention-cell.ts'
+import type { LiveCell } from './live-cell.ts'
 
 /** Parameters and metrics that a case has beside those of every subject. */
 export interface CaseAbout {

@@ -2,7 +2,8 @@ import { capture } from '@vattention/core'
 import type { AttentionPass } from '../../harness/index.ts'
 import { Subject, WrongResult, type TimedSubject } from '../../harness/index.ts'
 import type { AttentionBench } from '../attention/attention-bench.ts'
-import type { LiveCell, LiveSubject } from '../attention/live-cell.ts'
+import type { LiveSubject } from '../attention/attention-cell.ts'
+import type { LiveCell } from '../attention/live-cell.ts'
 
 /** A decode pass through some layers as one CUDA graph. */
 export interface GraphReplay {
@@ -68,7 +69,7 @@ async function openReplay(
     })
     try {
       // The output holds another layer's, until the replay has written that of the last.
-      await subject.check({ layer: 0, thorough: false })
+      of.subject.run(0)
       graph.replay(stream)
       await device.synchronize()
       subject.compare({ layer: layers - 1, thorough: true })

@@ -16,7 +16,8 @@ import {
   contiguousOverSplit,
   overReference,
 } from '../attention/comparisons.ts'
-import { LiveCell, type RoundCounts } from '../attention/live-cell.ts'
+import type { RoundCounts } from '../attention/attention-cell.ts'
+import { LiveCell } from '../attention/live-cell.ts'
 import { openDeviceCopy, openHostRead, type MemoryRead } from '../attention/memory-read.ts'
 import { rateRatioCase, ratioCase } from '../attention/ratio-cases.ts'
 import { rotationOf, type Rotation } from '../attention/rotation.ts'

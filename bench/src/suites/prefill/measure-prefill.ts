@@ -1,7 +1,8 @@
 import type { AttentionBench, Pairing } from '../attention/attention-bench.ts'
 import { recordScatter, subjectCase } from '../attention/cell-cases.ts'
 import { contiguousOverPaged, firstOverOthers } from '../attention/comparisons.ts'
-import { LiveCell, type RoundCounts } from '../attention/live-cell.ts'
+import type { RoundCounts } from '../attention/attention-cell.ts'
+import { LiveCell } from '../attention/live-cell.ts'
 import { ratioCase } from '../attention/ratio-cases.ts'
 import { rotationOf } from '../attention/rotation.ts'
 import { powerMs, timePower } from './power.ts'
@@ -22,12 +23,19 @@ export interface PrefillSettings {
 export async function measurePrefill(
   bench: AttentionBench,
   cell: PrefillCell,
-  pairings: readonly Pairing[],
+  served: readonly Pairing[],
   { rounds, leastMs, thorough }: PrefillSettings,
   budgetMs: number,
 ): Promise<void> {
   const { device, recorder, random } = bench.context
   const { where, shape, sequences, tokens, pass, parameters, pace } = cell
+  const mixed = parameters.phase === 'mixed'
+  const pairings = served.filter(
+    ({ backend }) => !mixed || (backend.capabilities.decode && backend.capabilities.mixedBatches),
+  )
+  for (const { name } of served.filter((one) => !pairings.includes(one))) {
+    recorder.skip(`${where}: ${name}`, 'it does not take prefill and decode in one pass')
+  }
   const withPower = device.isGpu && parameters.phase === 'rounds'
   const roundsMs = withPower ? Math.max(budgetMs / 3, budgetMs - powerMs(bench)) : budgetMs
   const live = await LiveCell.open(

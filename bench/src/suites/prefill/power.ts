@@ -1,6 +1,6 @@
 import { timeBurst, timeHeld, type Sample } from '../../harness/index.ts'
 import type { AttentionBench } from '../attention/attention-bench.ts'
-import type { LiveSubject } from '../attention/live-cell.ts'
+import type { LiveSubject } from '../attention/attention-cell.ts'
 
 /** How long: figures of the two settings. */
 const spans = {
