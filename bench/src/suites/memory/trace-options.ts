@@ -38,6 +38,10 @@ export interface TraceDefaults {
   readonly profiles: readonly string[]
   readonly requests: number
   readonly maxTotalTokens: number
+  /** Rows that are looked through for each that is replayed. Defaults to `1`. */
+  readonly candidates?: number
+  /** What is kept of those, the first rows of it. Defaults to all. */
+  readonly select?: (trace: Trace) => Trace
 }
 
 /** A trace as it is replayed. */
@@ -61,17 +65,24 @@ export async function openTraces(
   const requests = optionNumber(context, 'requests', defaults.requests)
   const maxTotalTokens = optionNumber(context, 'maxTotalTokens', defaults.maxTotalTokens)
   const { seed } = settings
+  const { candidates = 1, select = (trace: Trace) => trace } = defaults
   const files = options.trace as readonly string[] | undefined
   const profiles = (options.profile as readonly string[] | undefined) ?? defaults.profiles
   const found = files
     ? await Promise.all(
         files.map(async (file) => ({
           name: basename(file),
-          trace: await readTrace(file, { maxRows: requests }),
+          trace: await readTrace(file, { maxRows: candidates * requests }),
         })),
       )
-    : profiles.map((name) => ({ name, trace: generateTrace(name, { requests, seed }) }))
-  return found.map(({ name, trace }) => {
+    : profiles.map((name) => ({
+        name,
+        trace: generateTrace(name, { requests: candidates * requests, seed }),
+      }))
+  return found.flatMap(({ name, trace: all }) => {
+    const chosen = select(all)
+    const trace = { ...chosen, requests: chosen.requests.slice(0, requests) }
+    if (trace.requests.length === 0) return []
     const lengthDivisor = optionNumber(
       context,
       'lengthDivisor',
@@ -79,7 +90,7 @@ export async function openTraces(
     )
     const scaled = scaleTrace(trace, { lengthDivisor, maxTotalTokens })
     const totals = scaled.trace.requests.map((one) => one.promptTokens + one.outputTokens)
-    return { name, ...scaled, longest: Math.max(...totals) }
+    return [{ name, ...scaled, longest: Math.max(...totals) }]
   })
 }
 
