@@ -69,6 +69,14 @@ const costing = (clock: HandClock, costs: Readonly<Record<string, number>>): Ope
     ),
   )
 
+/** Goes on a little whenever it is read. */
+class TickingClock extends HandClock {
+  override now(): number {
+    this.advance(0.001)
+    return super.now()
+  }
+}
+
 const backendOf = ({ parameters }: { parameters: Readonly<Record<string, unknown>> }) =>
   parameters.backend
 
@@ -157,12 +165,15 @@ describe.each(suites)('%s', (name, make) => {
   })
 
   it('is drawn by the report', async () => {
-    const clock = new HandClock()
+    // Reading memory takes time too.
+    const clock = new TickingClock()
     const { result } = await run(make(costing(clock, { cpu: 5 })), { clock })
     const reported = { result, source: `${name}.json`, cases: measuredCases(result) }
     const figures = questions.flatMap((question) => question.figures([reported]))
     expect(figures.length).toBeGreaterThan(0)
     for (const { spec } of figures) expect(JSON.stringify(spec)).toContain('cpu')
+    const drawn = figures.map(({ spec }) => JSON.stringify(spec)).join()
+    expect(drawn.includes('sequential read, measured')).toBe(name === 'decode')
   })
 })
 

@@ -9,6 +9,15 @@ import { ratioCaption, ratiosOf, ratioSpec } from './ratios.ts'
 export const batchName = (one: PlacedCase) =>
   `${number(one, 'sequences')} × ${formatTokens(number(one, 'tokens'))}`
 
+/** What the simplest reader of as many bytes got in the same rounds, at best. */
+function memoryMarks(cases: readonly PlacedCase[]): { value: number; label: string }[] {
+  const read = cases.flatMap((one) => {
+    const { value } = shown(one.metrics.readGbPerSecond ?? one.metrics.copyGbPerSecond)
+    return value === null ? [] : [{ value, label: `${text(one, 'memory')}, measured` }]
+  })
+  return read.sort((a, b) => b.value - a.value).slice(0, 1)
+}
+
 export const decodeBandwidth: Question = {
   id: 'decode',
   title: 'How much of the memory bandwidth does decode get?',
@@ -29,7 +38,10 @@ export const decodeBandwidth: Question = {
           axis: 'K and V read, GB/s',
           sorted: true,
           oneLine: true,
-          marks: peak ? [{ value: peak, label: 'data sheet' }] : [],
+          marks: [
+            ...(peak ? [{ value: peak, label: 'data sheet' }] : []),
+            ...memoryMarks(of.cases),
+          ],
         }),
         caption:
           'Medians of rounds with 95 % bootstrap intervals, most of them narrower than the dots. Colours: sequences × tokens of each.',
