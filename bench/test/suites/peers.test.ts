@@ -11,8 +11,10 @@ import { findPeer, peerPackages, peerScript } from '../../src/suites/peers/peer-
 import { startProgram, type PeerProgram } from '../../src/suites/peers/peer-program.ts'
 import { makePeers } from '../../src/suites/peers/peers-suite.ts'
 import { fileOf } from '../traces/support/files.ts'
+import { countingModel, nextToken } from './support/counting-model.ts'
 import { computingPeer } from './support/computing-peer.ts'
 import { casesOf, runSuite } from './support/run-suite.ts'
+import { VirtualClock } from './support/virtual-clock.ts'
 
 const missing = (name: string) => new Unavailable(`${name} is not installed: run npm install`)
 
@@ -87,6 +89,82 @@ describe('peers', () => {
     expect(recorder.skipped).toContainEqual({
       case: 'prefill 24: torch exact',
       reason: 'no kernel for this',
+    })
+  })
+})
+
+describe('the other engine', () => {
+  /** Continues as the counting model does; `wrongAt`: but for one token. */
+  function otherEngine(clock: VirtualClock, wrongAt = -1): PeerProgram {
+    return {
+      kernels: [],
+      versions: { other: '2.0' },
+      async ask(request) {
+        const { op, count } = request as { op: string; count: number }
+        if (op === 'load') return {}
+        if (op === 'serve') {
+          await clock.sleep(400)
+          return { seconds: 0.4 }
+        }
+        const tokens = [...(request['prompt'] as number[])]
+        const { length } = tokens
+        for (let i = 0; i < count; i++) {
+          tokens.push(nextToken(tokens.at(-1)!, tokens.length - 1) + (i === wrongAt ? 1 : 0))
+        }
+        return { tokens: tokens.slice(length) }
+      },
+      end: () => Promise.resolve(),
+    }
+  }
+
+  function serve(wrongAt?: number) {
+    const clock = new VirtualClock()
+    const suite = makePeers({
+      openPeer: (name) =>
+        name === 'llama'
+          ? Promise.resolve(otherEngine(clock, wrongAt))
+          : Promise.reject(missing(name)),
+      modelPath: () => 'model.gguf',
+      openModel: () => Promise.resolve(countingModel({ clock })),
+    })
+    return runSuite(suite, {}, {}, { clock })
+  }
+
+  it('serves the same in turns', async () => {
+    const done = await serve()
+    expect(done.reasons).toEqual([])
+    expect(done.recorder.wrong).toEqual([])
+    const [theirs] = casesOf(done, { engine: 'node-llama-cpp', task: '4 x (32, 8)' })
+    expect(theirs!.metrics['tokensPerSecond']).toMatchObject({ n: 3, median: (4 * 8) / 0.4 })
+    // A pass takes 10 ms, and 1 ms a token: one of 4 x 32, or several, and seven of 4.
+    const [ours] = casesOf(done, { engine: 'vattention', task: '4 x (32, 8)' })
+    const { median } = ours!.metrics['tokensPerSecond'] as { median: number }
+    const passes = (32 / (median / 1000) - 4 * 32 - 7 * 4) / 10
+    expect(passes).toBeCloseTo(Math.round(passes), 2)
+    expect(passes).toBeGreaterThan(7.99)
+    expect(casesOf(done, { of: 'vattention', over: 'node-llama-cpp' })).toHaveLength(2)
+  })
+
+  it('is refused when it continues otherwise', async () => {
+    const { recorder } = await serve(5)
+    expect(recorder.wrong).toMatchObject([
+      { case: 'node-llama-cpp', reason: expect.stringMatching(/token 5: \d+ instead of \d+/) },
+    ])
+    expect(recorder.cases).toEqual([])
+  })
+
+  it('needs the model', async () => {
+    const suite = makePeers({
+      openPeer: (name) =>
+        name === 'llama' ? Promise.resolve(computingPeer()) : Promise.reject(missing(name)),
+      modelPath: () => {
+        throw new Unavailable('there is no model: fetch it')
+      },
+    })
+    const { recorder } = await runSuite(suite)
+    expect(recorder.skipped).toContainEqual({
+      case: 'node-llama-cpp',
+      reason: 'there is no model: fetch it',
     })
   })
 })

@@ -13,6 +13,12 @@ export interface CountingModelOptions {
 
 const shape = { layers: 1, kvHeads: 1, headDim: 64, valueHeadDim: 64, dtype: 'float16' } as const
 
+const vocabularySize = 4096
+
+/** What follows a token at a position. */
+export const nextToken = (token: number, position: number): number =>
+  (token * 31 + position) % vocabularySize
+
 /**
  * A model without weights over real caches: the next token is that before it and its position in one
  * number. A pass takes 10 ms and 1 ms for each token, by the clock.
@@ -22,7 +28,6 @@ export function countingModel({
   wrongOver = [],
   onPass,
 }: CountingModelOptions): ServedModel {
-  const vocabularySize = 4096
   const runnerOf = (wrong: boolean): ForwardRunner => ({
     workspaceBytes: 0,
     async forward({ queryLengths, kvLengths, tokens, logitRows, sampling }) {
@@ -34,7 +39,7 @@ export function countingModel({
         for (let q = 0; q < queryLength; q++, row++) {
           if (logitRows[drawn.length] !== row) continue
           const position = kvLengths[i]! - queryLength + q
-          drawn.push((tokens[row]! * 31 + position + (wrong ? 1 : 0)) % vocabularySize)
+          drawn.push(nextToken(tokens[row]!, position + (wrong ? 1 : 0)))
         }
       }
       return {
@@ -55,6 +60,7 @@ export function countingModel({
     weights: 'none',
     vocabularySize,
     contextLength: 1024,
+    encode: (text) => Uint32Array.from(text, (character) => character.codePointAt(0)!),
     tokenBytes: 256,
     sequenceBytes: () => 2 ** 18,
     open({ cache: named, prefixSharing }, { limitBytes, maxSequences, maxLength, onEvent }) {
