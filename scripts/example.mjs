@@ -11,7 +11,10 @@ await runMain(async () => {
   const [name, ...rest] = process.argv.slice(2)
   const folder = join(root, 'examples', name ?? '')
   if (!name || !existsSync(join(folder, 'package.json'))) {
-    const known = readdirSync(join(root, 'examples')).join(', ')
+    // One in C++ has no package.json: its README says how to build and run it.
+    const known = readdirSync(join(root, 'examples'))
+      .filter((each) => existsSync(join(root, 'examples', each, 'package.json')))
+      .join(', ')
     throw new BootstrapError(`Name an example: npm run example -- <name>. There are: ${known}.`)
   }
   const env = await bootstrap()

@@ -25,6 +25,13 @@ const products = {
   'paged-attention': ['paged-attention_addon', 'packages/paged-attention/backend.node'],
   tests: ['gpu_tests'],
   benches: ['gpu_benches'],
+  examples: ['own_engine', 'native/build-cuda/examples/own_engine'],
+}
+
+/** Backends that examples/own-engine-cuda is built with: one is enough, and what is built anyhow. */
+function exampleBackends(targets) {
+  const others = ['flash-attention-3', 'flashinfer'].filter((name) => targets.includes(name))
+  return ['flash-attention-2', ...others].map((name) => name.replaceAll('-', '_'))
 }
 
 /** What CMake is told of Node's headers. */
@@ -47,6 +54,7 @@ async function configure(folder, { heavyJobs, check, ...options }, ccache, env) 
       `-DVATTN_CUDA_FP8=${options.fp8 ? 'ON' : 'OFF'}`,
       `-DVATTN_CUDA_CHECK=${check ? 'ON' : 'OFF'}`,
       `-DVATTN_CUDA_HEAVY_JOBS=${heavyJobs}`,
+      `-DOWN_ENGINE_BACKENDS=${exampleBackends(options.targets).join(';')}`,
       `-DCMAKE_JS_INC=${nodeHeaders()}`,
       `-DCMAKE_CXX_COMPILER_LAUNCHER=${ccache}`,
       `-DCMAKE_CUDA_COMPILER_LAUNCHER=${ccache}`,

@@ -7,7 +7,7 @@ import { BootstrapError } from '../progress.mjs'
 
 /** What may be named, in the order in which it is built; the packages are the default. */
 export const packages = ['flash-attention-2', 'flash-attention-3', 'flashinfer', 'paged-attention']
-export const targets = [...packages, 'tests', 'benches']
+export const targets = [...packages, 'tests', 'benches', 'examples']
 
 const lists = {
   arch: { known: ['90a', '89', '86', '80'], default: ['90a', '80'] },
@@ -22,7 +22,8 @@ export const usage = `npm run build:cuda -- [TARGET...] [OPTION...]
 Builds the addons that run on NVIDIA GPUs. Needs neither a CUDA toolkit nor a GPU.
 
 TARGET               ${targets.join(', ')}
-                     (default: the packages, without tests and benches)
+                     (default: the packages). examples: own-engine-cuda, over FlashAttention-2
+                     and what else is named beside it
 --arch LIST          GPUs: ${lists.arch.known.join(', ')} (default ${lists.arch.default.join(',')})
                      FlashAttention-3 is built for 90a only.
 --head-dims LIST     ${lists['head-dims'].known.join(', ')} (default ${lists['head-dims'].default.join(',')})
