@@ -41,10 +41,11 @@ const options = {
   },
 }
 
-/** Folders of `packages/` by name of the package. */
+/** The packages: folders of `packages/`, and `bench`. */
 export function readPackages(root) {
   const folder = join(root, 'packages')
-  const manifests = readdirSync(folder).map((name) => join(folder, name, 'package.json'))
+  const folders = [...readdirSync(folder).map((name) => join(folder, name)), join(root, 'bench')]
+  const manifests = folders.map((each) => join(each, 'package.json'))
   return manifests.filter(existsSync).map((file) => {
     const { name, version, bin } = readJson(file)
     return { name, version, folder: dirname(file), bin: Object.values(bin ?? {}) }
@@ -158,7 +159,7 @@ async function copyBenches(root, app) {
   }
   cpSync(join(root, 'bench'), join(app, 'bench'), {
     recursive: true,
-    // The rest is @vattention/bench, which reads results where they were brought to.
+    // The rest is @vattention/bench, bundled like the other packages.
     filter: (file) => {
       const elsewhere = /[/](results|native|src|test|schema|dist|reports|node_modules)$/
       return !elsewhere.test(file) && !/\.(md|ts|json)$/.test(file)

@@ -5,6 +5,7 @@ const known: Readonly<Record<string, string>> = {
   VATTENTION_CACHE_DIR: 'folder of downloads',
   VATTENTION_BUNDLE_DIR: 'folder that a GPU bundle is unpacked into',
   VATTENTION_RESULTS_DIR: 'folder that benches write to',
+  VATTENTION_COMMIT: 'commit that results name, set by a GPU bundle',
   VATTENTION_TEST_DEVICE: 'device of the native tests',
   VATTENTION_RUN: 'set by the workspace while its scripts run',
   VATTENTION_FUZZ_SEED: 'seed of the fuzz tests',
