@@ -8,6 +8,7 @@
 #ifndef VATTENTION_NATIVE_MEMORY_CACHE_CORE_H_
 #define VATTENTION_NATIVE_MEMORY_CACHE_CORE_H_
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -51,6 +52,9 @@ struct CacheCore {
   StreamRegistry streams;
   Trace trace;
   uintptr_t base = 0;  // of the reservation; set once, before anybody else sees the cache
+
+  // See vattn_cache_api.revision.
+  std::atomic<uint64_t> revision{0};
 
   std::mutex operation;
   std::mutex mutex;

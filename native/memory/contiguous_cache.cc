@@ -97,19 +97,27 @@ vattn_status StepSequences(vattn_cache* cache, const vattn_sequence* sequences,
   });
 }
 
+// Does what takes rows from sequences, and tells those who have resolved them, once it is done.
+template <typename Operation>
+vattn_status Taking(vattn_cache* cache, vattn_error* error, const Operation& operation) {
+  const vattn_status status = Guard(error, operation);
+  CoreOf(cache)->revision.fetch_add(1, std::memory_order_release);
+  return status;
+}
+
 vattn_status TruncateSequence(vattn_cache* cache, vattn_sequence sequence, uint32_t length,
                               vattn_fence* after, vattn_error* error) {
-  return Guard(error, [&] { return Truncate(CoreOf(cache), sequence, length, after); });
+  return Taking(cache, error, [&] { return Truncate(CoreOf(cache), sequence, length, after); });
 }
 
 vattn_status SlideSequence(vattn_cache* cache, vattn_sequence sequence, uint32_t first_token,
                            vattn_fence* after, vattn_error* error) {
-  return Guard(error, [&] { return Slide(CoreOf(cache), sequence, first_token, after); });
+  return Taking(cache, error, [&] { return Slide(CoreOf(cache), sequence, first_token, after); });
 }
 
 vattn_status FreeSequence(vattn_cache* cache, vattn_sequence sequence, vattn_fence* after,
                           vattn_error* error) {
-  return Guard(error, [&] { return Free(CoreOf(cache), sequence, after); });
+  return Taking(cache, error, [&] { return Free(CoreOf(cache), sequence, after); });
 }
 
 vattn_status AttachStream(vattn_cache* cache, vattn_stream stream, vattn_error* error) {
@@ -162,6 +170,10 @@ vattn_status SetCacheLimit(vattn_cache* cache, uint64_t bytes, vattn_error* erro
   return Guard(error, [&] { return SetLimit(CoreOf(cache), bytes); });
 }
 
+uint64_t Revision(const vattn_cache* cache) {
+  return CoreOf(const_cast<vattn_cache*>(cache))->revision.load(std::memory_order_acquire);
+}
+
 constexpr vattn_cache_api kApi = {
     sizeof(vattn_cache_api),
     VATTN_ABI_VERSION,
@@ -184,6 +196,7 @@ constexpr vattn_cache_api kApi = {
     ReleaseFenceHandle,
     ReadStats,
     SetCacheLimit,
+    Revision,
 };
 
 Status MapperOf(vattn_cache* cache, Mapper** mapper) {

@@ -89,6 +89,7 @@ Status ContiguousCache::Close() {
                              "an attached stream has work in flight; wait for it, then close.");
       }
       core_.closed = true;
+      core_.revision.fetch_add(1, std::memory_order_release);
       core_.changed.notify_all();
     }
   }

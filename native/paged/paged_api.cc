@@ -74,19 +74,31 @@ vattn_status Step(vattn_cache* cache, const vattn_sequence* sequences, const uin
   });
 }
 
+// Does what takes rows from sequences, and tells those who have resolved them, once it is done.
+template <typename Operation>
+vattn_status Taking(vattn_cache* cache, vattn_error* error, const Operation& operation) {
+  const vattn_status status = Guard(error, operation);
+  Of(cache)->BumpRevision();
+  return status;
+}
+
+uint64_t Revision(const vattn_cache* cache) {
+  return Of(const_cast<vattn_cache*>(cache))->revision();
+}
+
 vattn_status Truncate(vattn_cache* cache, vattn_sequence sequence, uint32_t length,
                       vattn_fence* after, vattn_error* error) {
-  return Guard(error, [&] { return Of(cache)->Truncate(sequence, length, after); });
+  return Taking(cache, error, [&] { return Of(cache)->Truncate(sequence, length, after); });
 }
 
 vattn_status Slide(vattn_cache* cache, vattn_sequence sequence, uint32_t first_token,
                    vattn_fence* after, vattn_error* error) {
-  return Guard(error, [&] { return Of(cache)->Slide(sequence, first_token, after); });
+  return Taking(cache, error, [&] { return Of(cache)->Slide(sequence, first_token, after); });
 }
 
 vattn_status Free(vattn_cache* cache, vattn_sequence sequence, vattn_fence* after,
                   vattn_error* error) {
-  return Guard(error, [&] { return Of(cache)->Free(sequence, after); });
+  return Taking(cache, error, [&] { return Of(cache)->Free(sequence, after); });
 }
 
 vattn_status AttachStream(vattn_cache* cache, vattn_stream stream, vattn_error* error) {
@@ -141,6 +153,7 @@ constexpr vattn_cache_api kApi = {
     .fence_release = vattention::ReleaseFenceHandle,
     .stats = Stats,
     .set_limit = SetLimit,
+    .revision = Revision,
 };
 
 }  // namespace

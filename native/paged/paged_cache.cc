@@ -68,6 +68,7 @@ Status PagedCache::Close() {
                            "then dispose the cache.");
     }
     closed_ = true;
+    BumpRevision();
     condemned_.clear();
     for (SequenceState& state : states_) state = {};
   }

@@ -43,6 +43,10 @@ class PagedCache {
   void Release();
   Status Close();
 
+  // See vattn_cache_api.revision.
+  uint64_t revision() const { return revision_.load(std::memory_order_acquire); }
+  void BumpRevision() { revision_.fetch_add(1, std::memory_order_release); }
+
   Status View(vattn_cache_view* view);
   Status Resolve(std::span<const vattn_sequence> sequences, vattn_rows* rows);
 
@@ -163,6 +167,7 @@ class PagedCache {
 
   std::mutex mutex_;  // guards everything below
   bool closed_ = false;
+  std::atomic<uint64_t> revision_{0};
   PoolMemory memory_;
   PrefixTree tree_;
   BlockPool pool_;

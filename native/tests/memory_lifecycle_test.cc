@@ -292,6 +292,30 @@ TEST(BadOptionsAreNamed) {
   CHECK_EQ(vattn_contiguous_create(&options, &ref, nullptr), VATTN_UNSUPPORTED);
 }
 
+TEST(TheRevisionChangesWhenRowsMayHaveGoneAndNotBefore) {
+  Cache cache(MakeOptions());
+  const auto revision = [&] { return cache.api().revision(cache.get()); };
+  const uint64_t first = revision();
+  const vattn_sequence a = cache.Allocate();
+  cache.Grow(a, 100);
+  const vattn_sequence b = cache.Fork(a, 50);
+  cache.Grow(b, 60);
+  CHECK_EQ(revision(), first);
+  std::vector<uint64_t> seen = {first};
+  const auto changed = [&] {
+    for (const uint64_t before : seen) CHECK(revision() != before);
+    seen.push_back(revision());
+  };
+  cache.Truncate(a, 90);
+  changed();
+  cache.Slide(a, 10);
+  changed();
+  cache.Free(b);
+  changed();
+  CHECK_EQ(vattn_contiguous_close(cache.get(), cache.Error()), VATTN_OK);
+  changed();
+}
+
 TEST(OlderCallersAreServed) {
   vattn_contiguous_options options = MakeOptions();
   options.size = offsetof(vattn_contiguous_options, tail_rows);  // knew nothing of what follows

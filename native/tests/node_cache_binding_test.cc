@@ -15,6 +15,8 @@ struct vattn_cache {
   std::vector<int32_t> widths;                     // of a paged cache's rows, one for each call
   vattn_status attaching = VATTN_OK;
   std::vector<int64_t> strides;  // that block tables were asked for with
+  uint64_t revision = 0;
+  int resolved = 0;  // calls
 };
 
 namespace vattention::node {
@@ -34,6 +36,7 @@ vattn_status View(vattn_cache* cache, vattn_cache_view* view, vattn_error*) {
 
 vattn_status Resolve(vattn_cache* cache, const vattn_sequence* sequences, int32_t count,
                      vattn_rows* rows, vattn_error*) {
+  ++cache->resolved;
   if (cache->kind == VATTN_PAGED) {
     rows->widest = cache->widths.front();
     if (cache->widths.size() > 1) cache->widths.erase(cache->widths.begin());
@@ -53,7 +56,7 @@ vattn_status Resolve(vattn_cache* cache, const vattn_sequence* sequences, int32_
   return VATTN_OK;
 }
 
-const vattn_cache_api kApi = [] {
+constexpr vattn_cache_api kApi = [] {
   vattn_cache_api api{};
   api.size = sizeof(api);
   api.abi_version = VATTN_ABI_VERSION;
@@ -77,7 +80,9 @@ const vattn_cache_api kApi = [] {
   return api;
 }();
 
-vattn_cache_ref Ref(vattn_cache* cache) { return {sizeof(vattn_cache_ref), &kApi, cache}; }
+vattn_cache_ref Ref(vattn_cache* cache, const vattn_cache_api& api = kApi) {
+  return {sizeof(vattn_cache_ref), &api, cache};
+}
 
 vattn_cache TwoSequences() {
   vattn_cache cache;
@@ -95,16 +100,17 @@ struct Error : vattn_error {
 };
 
 // Prepares sequences 0 and 1 with lengths of 100 and 40.
-void Prepare(CacheBinding* binding, vattn_cache* cache, vattn_stream stream) {
+void Prepare(CacheBinding* binding, vattn_cache* cache, vattn_stream stream,
+             const vattn_cache_api& api = kApi) {
   Error error;
   vattn_cache_view view;
   vattn_batch batch{};
-  CHECK_EQ(binding->Resolve(Ref(cache), std::vector<uint32_t>{0, 1}, &view, &batch, &error),
+  CHECK_EQ(binding->Resolve(Ref(cache, api), std::vector<uint32_t>{0, 1}, &view, &batch, &error),
            VATTN_OK);
   CHECK_EQ(batch.count, 2);
   CHECK_EQ(batch.slot[0], 5u);
   CHECK_EQ(batch.backed_length[1], 40u);
-  CHECK_EQ(binding->Hold(Ref(cache), stream, &error), VATTN_OK);
+  CHECK_EQ(binding->Hold(Ref(cache, api), stream, &error), VATTN_OK);
   binding->Keep(std::vector<uint32_t>{100, 40});
 }
 
@@ -184,6 +190,46 @@ TEST(WhatChangedSincePrepareIsRefused) {
   cache.first_kept[0] = 0;
   cache.slot.pop_back();
   CHECK_EQ(binding.Recheck(&error), VATTN_STALE_SEQUENCE);
+}
+
+TEST(ACacheThatTellsItsRevisionIsAskedAgainOnlyWhenThatHasChanged) {
+  static constexpr vattn_cache_api kTelling = [] {
+    vattn_cache_api api = kApi;
+    api.revision = [](const vattn_cache* cache) { return cache->revision; };
+    return api;
+  }();
+  vattn_cache cache = TwoSequences();
+  CacheBinding binding;
+  Prepare(&binding, &cache, Cuda(0), kTelling);
+  Error error;
+  const int resolved = cache.resolved;
+  CHECK_EQ(binding.Recheck(&error), VATTN_OK);
+  CHECK_EQ(cache.resolved, resolved);
+  cache.revision = 1;  // of another sequence
+  CHECK_EQ(binding.Recheck(&error), VATTN_OK);
+  CHECK_EQ(binding.Recheck(&error), VATTN_OK);
+  CHECK_EQ(cache.resolved, resolved + 1);
+  cache.backed[1] = 39;
+  cache.revision = 2;
+  CHECK_EQ(binding.Recheck(&error), VATTN_NOT_BACKED);
+  CHECK_EQ(binding.Recheck(&error), VATTN_NOT_BACKED);
+  cache.backed[1] = 40;
+  CHECK_EQ(binding.Recheck(&error), VATTN_OK);
+}
+
+TEST(ATableThatEndsBeforeTheRevisionIsAskedEachTime) {
+  static constexpr vattn_cache_api kOlder = [] {
+    vattn_cache_api api = kApi;
+    api.size = offsetof(vattn_cache_api, revision);
+    api.revision = [](const vattn_cache*) -> uint64_t { return 0; };
+    return api;
+  }();
+  vattn_cache cache = TwoSequences();
+  CacheBinding binding;
+  Prepare(&binding, &cache, Cuda(0), kOlder);
+  Error error;
+  cache.backed[1] = 39;
+  CHECK_EQ(binding.Recheck(&error), VATTN_NOT_BACKED);
 }
 
 TEST(BlockTablesAreAsWideAsTheBatchNeeds) {

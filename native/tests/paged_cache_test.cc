@@ -351,6 +351,29 @@ TEST(EventsTellWhatHappened) {
   CHECK_EQ(events[1].kind, VATTN_EVENT_OUT_OF_MEMORY);
 }
 
+TEST(TheRevisionChangesWhenRowsMayHaveGoneAndNotBefore) {
+  PagedFixture cache;
+  const auto revision = [&] { return cache.api()->revision(cache.cache()); };
+  const uint64_t first = revision();
+  const vattn_sequence a = cache.Grown(30);
+  const vattn_sequence b = cache.Fork(a, 12);
+  cache.Step(b, 20);
+  CHECK_EQ(revision(), first);
+  std::vector<uint64_t> seen = {first};
+  const auto changed = [&] {
+    for (const uint64_t before : seen) CHECK(revision() != before);
+    seen.push_back(revision());
+  };
+  cache.Truncate(a, 20);
+  changed();
+  cache.Slide(a, 9);
+  changed();
+  cache.Free(b);
+  changed();
+  CHECK_EQ(vattn_paged_close(cache.cache(), &cache.error), VATTN_OK);
+  changed();
+}
+
 }  // namespace
 }  // namespace vattention::testing
 

@@ -4,6 +4,7 @@
 
 #include "attention/built.h"
 #include "attention/cuda/cuda_error.h"
+#include "attention/cuda/zero_counter.h"
 #include "flash.h"
 
 // Upstream's kernels, compiled one file each: <device, elements, head dims, split, page table by
@@ -47,7 +48,6 @@ namespace {
 constexpr int kArch = 90;
 // Upstream launches its scheduler's kernel and attention one into the other up to here.
 constexpr int32_t kMaxOverlappedSequences = 992;
-constexpr size_t kSemaphoreBytes = sizeof(int32_t);
 
 int32_t RoundUp(int32_t value, int32_t step) { return (value + step - 1) / step * step; }
 
@@ -275,7 +275,7 @@ void Enqueue(const Launch& launch, cudaStream_t stream) {
   const bool set_back = launch.kernel.splits > 1;
   if (p.tile_count_semaphore != nullptr && !set_back &&
       (p.skip_scheduler_metadata_computation || !HasLengths(launch))) {
-    Check(cudaMemsetAsync(p.tile_count_semaphore, 0, kSemaphoreBytes, stream), "cudaMemsetAsync");
+    attention::cuda::ZeroCounter(p.tile_count_semaphore, stream);
   }
   // What was not built has been refused when the plan was made.
   if (!RunAny(launch, p, stream)) Check(cudaErrorNoKernelImageForDevice, "flash_fwd");

@@ -182,6 +182,13 @@ typedef struct vattn_cache_api {
 
   vattn_status (*stats)(vattn_cache*, vattn_cache_stats* stats, vattn_error*);
   vattn_status (*set_limit)(vattn_cache*, uint64_t bytes, vattn_error*);
+
+  /*
+   * Changes whenever rows may have been taken from a sequence: by truncate, slide, free or close.
+   * While it is what it was before `resolve`, what that said still holds, though sequences may have
+   * grown. Takes no lock. Tables whose `size` ends before it do not have it.
+   */
+  uint64_t (*revision)(const vattn_cache*);
 } vattn_cache_api;
 
 /* What a tagged external of a Node addon carries, and what plans and model runners are given. */

@@ -1,6 +1,7 @@
 #include "node/attention/cache_binding.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdio>
 
 namespace vattention::node {
@@ -22,6 +23,15 @@ bool IsCallingThread(vattn_stream stream) {
   return stream.device_type == VATTN_DEVICE_CPU && stream.handle == 0;
 }
 
+bool TellsRevision(const vattn_cache_ref& ref) {
+  return ref.api->size > offsetof(vattn_cache_api, revision) && ref.api->revision != nullptr;
+}
+
+// Of a cache that does not tell it, 0.
+uint64_t RevisionOf(const vattn_cache_ref& ref) {
+  return TellsRevision(ref) ? ref.api->revision(ref.cache) : 0;
+}
+
 bool SameStream(vattn_stream a, vattn_stream b) {
   return a.device_type == b.device_type && a.device_index == b.device_index && a.handle == b.handle;
 }
@@ -35,6 +45,8 @@ vattn_status CacheBinding::Resolve(const vattn_cache_ref& ref, std::span<const u
   *view = {};
   view->size = sizeof(*view);
   if (const vattn_status status = ref.api->view(ref.cache, view, error)) return status;
+  // Before the look: what changes meanwhile is found by the next Recheck.
+  resolving_revision_ = RevisionOf(ref);
   const size_t count = sequences.size();
   resolving_.assign(sequences.begin(), sequences.end());
   slots_.resize(count);
@@ -102,6 +114,7 @@ void CacheBinding::Detach(vattn_stream stream) {
 }
 
 void CacheBinding::Keep(std::span<const uint32_t> kv_length) {
+  kept_revision_ = resolving_revision_;
   sequences_.swap(resolving_);
   kept_slots_.swap(slots_);
   kept_first_.swap(first_kept_);
@@ -110,6 +123,8 @@ void CacheBinding::Keep(std::span<const uint32_t> kv_length) {
 
 vattn_status CacheBinding::Recheck(vattn_error* error) {
   if (ref_.api == nullptr) return VATTN_OK;
+  const uint64_t revision = RevisionOf(ref_);
+  if (TellsRevision(ref_) && revision == kept_revision_) return VATTN_OK;
   const size_t count = sequences_.size();
   slots_.resize(count);
   backed_.resize(count);
@@ -130,6 +145,7 @@ vattn_status CacheBinding::Recheck(vattn_error* error) {
       return Changed(error, i);
     }
   }
+  kept_revision_ = revision;
   return VATTN_OK;
 }
 

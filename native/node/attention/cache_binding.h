@@ -28,7 +28,8 @@ class CacheBinding {
   // Keeps the sequences that were resolved last: the pass is prepared.
   void Keep(std::span<const uint32_t> kv_length);
   // Whether the kept sequences are still where they were, and as long: between prepare and run
-  // JavaScript may have freed, truncated or slid them, or disposed the cache.
+  // JavaScript may have freed, truncated or slid them, or disposed the cache. Costs nothing while
+  // the cache says that nobody has.
   vattn_status Recheck(vattn_error* error);
 
   // Around work on a thread of the plan, in the cache's eyes: pages leave only after it has ended.
@@ -46,6 +47,8 @@ class CacheBinding {
   bool working_ = false;   // timeline_ is attached
   vattn_timeline timeline_{};
   // Resolved, then kept.
+  uint64_t resolving_revision_ = 0;
+  uint64_t kept_revision_ = 0;
   std::vector<uint32_t> slots_;
   std::vector<uint32_t> backed_;
   std::vector<uint32_t> first_kept_;
