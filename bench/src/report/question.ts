@@ -1,4 +1,4 @@
-import type { MeasuredCase, Metric, PlacedCase, SourcedResult } from '../result/index.ts'
+import type { Latencies, MeasuredCase, Metric, PlacedCase, SourcedResult } from '../result/index.ts'
 import type { PlotSpec } from './plot/svg.ts'
 
 /** A result with its cases in the one form. */
@@ -28,6 +28,8 @@ export interface Question {
   readonly benches: readonly string[]
   /** Plots of what there is; none when the results do not answer it. */
   figures(results: readonly ReportedResult[]): Figure[]
+  /** What is told in words instead of a plot, a sentence each. Defaults to nothing. */
+  words?(results: readonly ReportedResult[]): string[]
 }
 
 /** The number that a metric is shown by, with its interval. */
@@ -40,6 +42,12 @@ export function shown(metric: Metric | undefined): {
   if (typeof metric === 'number') return { value: metric }
   if (!('median' in metric)) return { value: metric.p50 }
   return { value: metric.median, low: metric.low, high: metric.high }
+}
+
+/** Percentiles of a metric that has some; undefined for others. */
+export function latenciesOf(metric: Metric | undefined): Latencies | undefined {
+  if (typeof metric !== 'object' || metric === null || 'median' in metric) return undefined
+  return metric
 }
 
 /** A parameter as text. */
@@ -75,6 +83,42 @@ export function machineName({ result }: SourcedResult): string {
   const machine = result.device?.name ?? `${result.host.cpu}, ${result.host.cores} cores`
   return result.label === 'smoke' ? `${machine} (smoke run)` : machine
 }
+
+/** Cases that have the same values of some parameters. */
+export interface CaseGroup {
+  readonly cases: readonly PlacedCase[]
+  /** For names of files: `-azure-2023-conv`; empty when there is one group. */
+  readonly suffix: string
+  /** For titles: `, azure-2023-conv`; empty when there is one group. */
+  readonly about: string
+}
+
+/** Cases by some parameters, in the order in which they come; those without any of them go together. */
+export function groupsBy(cases: readonly PlacedCase[], ...keys: readonly string[]): CaseGroup[] {
+  const groups = new Map<string, PlacedCase[]>()
+  // What is the same in all of them is no part of a name.
+  const varying = keys.filter((key) => new Set(cases.map((one) => text(one, key))).size > 1)
+  for (const one of cases) {
+    const name = varying
+      .map((key) => text(one, key))
+      .filter(Boolean)
+      .join(', ')
+    groups.set(name, [...(groups.get(name) ?? []), one])
+  }
+  const several = groups.size > 1
+  return [...groups].map(([name, own]) => ({
+    cases: own,
+    suffix: several ? `-${slug(name)}` : '',
+    about: several ? `, ${name}` : '',
+  }))
+}
+
+/** Text as a part of a file's name: letters, digits and dashes. */
+export const slug = (name: string): string =>
+  name
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9]+/g, '-')
+    .replaceAll(/^-|-$/g, '')
 
 /** A figure of one result: its name is unlike that of another result of the same bench. */
 export function figureOf(

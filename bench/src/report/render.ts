@@ -7,6 +7,7 @@ import { page } from './html/page.ts'
 import { table } from './html/table.ts'
 import { limitsByFile, limitsOf } from './limits.ts'
 import { methodOf } from './method.ts'
+import { missingMarkup, missingOf, type Missing } from './missing.ts'
 import { drawPlot } from './plot/svg.ts'
 import type { Figure, Question, ReportedResult } from './question.ts'
 import { questions } from './questions/index.ts'
@@ -36,16 +37,24 @@ export async function renderReport(results: readonly SourcedResult[]): Promise<R
   }))
   const svgs = new Map<string, string>()
   const answers: Markup[] = []
+  const told = new Set<ReportedResult>()
   for (const question of questions) {
     const figures = question.figures(reported)
-    if (figures.length === 0) continue
+    const words = question.words?.(reported) ?? []
+    // Said once, at the first question about a bench.
+    const own = reported.filter(
+      (one) => question.benches.includes(one.result.bench) && !told.has(one),
+    )
+    const missing = own.flatMap(missingOf)
+    if (figures.length === 0 && words.length === 0 && missing.length === 0) continue
+    for (const one of own) told.add(one)
     const drawn: Markup[] = []
     for (const figure of figures) {
       const { inline, file } = await drawPlot(figure.spec, figure.title)
       svgs.set(figure.name, file)
       drawn.push(figureMarkup(figure, inline))
     }
-    answers.push(answer(question, drawn))
+    answers.push(answer(question, drawn, words, missing))
   }
   const machines = [
     ...new Set(reported.map(({ result }) => result.device?.name ?? result.host.cpu)),
@@ -59,13 +68,7 @@ export async function renderReport(results: readonly SourcedResult[]): Promise<R
       </p>
     </header>
     <main>
-      ${smokeNotice(reported)} ${summary(reported)}
-      <h2 id="questions">Questions and plots</h2>
-      <p class="quiet">
-        fa2, fa3: FlashAttention-2 and -3. 16K: 16 × 1024 tokens. Split, interleaved: contiguous
-        caches, layer by layer or with all layers side by side. Paged 16: blocks of 16 tokens.
-      </p>
-      <div class="questions">${answers}</div>
+      ${smokeNotice(reported)} ${summary(reported)} ${questionsSection(answers)}
       ${barsSection(barsOf(reported))} ${limitsSection(reported)}
       <h2 id="numbers">All numbers</h2>
       <p class="quiet">Press a head to sort. Each row names its place in the file.</p>
@@ -97,6 +100,17 @@ function smokeNotice(results: readonly ReportedResult[]): Markup | null {
   </p>`
 }
 
+function questionsSection(answers: readonly Markup[]): Markup | null {
+  if (answers.length === 0) return null
+  return html`<h2 id="questions">Questions and plots</h2>
+    <p class="quiet">
+      fa2, fa3: FlashAttention-2 and -3. 16K: 16 × 1024 tokens. Split, interleaved: contiguous
+      caches, layer by layer or with all layers side by side; behind a slash the size of a page.
+      Paged 16: blocks of 16 tokens; blocks 16: PagedAttention's own layout.
+    </p>
+    <div class="questions">${answers}</div>`
+}
+
 function figureMarkup({ name, title, caption, sources }: Figure, svg: string): Markup {
   return html`<figure id="${name}">
     <b>${title}</b>${new Markup(svg)}
@@ -104,16 +118,28 @@ function figureMarkup({ name, title, caption, sources }: Figure, svg: string): M
   </figure> `
 }
 
-function answer({ id, title, asks }: Question, figures: readonly Markup[]): Markup {
-  return html`<section id="q-${id}">
-    <h3>${title}</h3>
-    <p>${asks}</p>
-    ${figures}
+function answer(
+  { id, title, asks }: Question,
+  figures: readonly Markup[],
+  words: readonly string[],
+  missing: readonly Missing[],
+): Markup {
+  // One plot stands beside its question, several below it.
+  const form = figures.length === 1 ? 'one' : 'several'
+  return html`<section id="q-${id}" class="${form}">
+    <div class="asked">
+      <h3>${title}</h3>
+      <p>${asks}</p>
+      ${words.map((one) => html`<p class="words">${one}</p>`)} ${missingMarkup(missing)}
+    </div>
+    ${figures.length > 0 ? html`<div class="figures">${figures}</div>` : null}
   </section> `
 }
 
-function summary(results: readonly ReportedResult[]): Markup {
+function summary(results: readonly ReportedResult[]): Markup | null {
   const bars = barsOf(results)
+  const figures = headlines(results)
+  if (bars.length === 0 && figures.length === 0) return null
   const { met, missed, undecided, unmeasured } = countBars(bars)
   return html`<section id="summary">
     <ul class="cards">
@@ -131,7 +157,7 @@ function summary(results: readonly ReportedResult[]): Markup {
             </li>`
           : null
       }
-      ${headlines(results).map(
+      ${figures.map(
         ({ about, value, unit, detail, source }) =>
           html`<li>
             <span>${about}</span><strong>${value} <small>${unit}</small></strong

@@ -21,10 +21,13 @@ code{font-size:.9em;overflow-wrap:anywhere}
 .cards li>span{display:block}
 .met{color:var(--good)}.missed{color:var(--bad)}.undecided,.unmeasured{color:var(--doubt)}
 .slower{color:var(--bad)}.faster{color:var(--good)}
-.questions{columns:28rem 2;column-gap:2.5rem}
-.questions section{break-inside:avoid;padding-bottom:.6rem}
+.questions section{border-top:1px solid var(--line);padding:.4rem 0 1rem;margin-top:1rem}
 .questions h3{margin-top:.6rem}
-figure{margin:.6rem 0;max-width:38rem;break-inside:avoid}
+.words{font-weight:600}
+.missing{margin:.4rem 0;padding-left:1.1rem;max-width:75ch;overflow-wrap:anywhere}
+.several .figures{columns:28rem 2;column-gap:2.5rem;margin-top:.6rem}
+figure{margin:0 0 1.2rem;max-width:38rem;break-inside:avoid}
+@media(min-width:960px){.one{display:grid;grid-template-columns:minmax(0,1fr) minmax(0,38rem);gap:2.5rem}}
 figure svg{display:block;width:100%;height:auto}
 figure b{font-weight:600}
 details{margin:.6rem 0;border:1px solid var(--line);border-radius:8px;padding:.2rem .8rem}

@@ -1,5 +1,5 @@
 import type { PlotSpec } from './svg.ts'
-import { legendColumns } from './theme.ts'
+import { decades, legendColumns } from './theme.ts'
 
 /** One point of a line, with its interval. */
 export interface LinePoint {
@@ -17,7 +17,9 @@ export interface LinesOptions {
   /** With units. */
   readonly xAxis: string
   readonly yAxis: string
-  /** What dashes tell. */
+  /** A logarithmic axis of values. Defaults to `false`: it begins at 0. */
+  readonly log?: boolean
+  /** Values that are marked: what there is at most, or what is needed. */
   readonly marks?: readonly { readonly value: number; readonly label: string }[]
 }
 
@@ -32,7 +34,10 @@ const dashes = [
 
 /** Lines over a length, on an axis of powers of two. */
 export function linesSpec(points: readonly LinePoint[], options: LinesOptions): PlotSpec {
-  const { xAxis, yAxis, marks = [] } = options
+  const { xAxis, yAxis, log = false, marks = [] } = options
+  const powers = log
+    ? decades([...points.map((one) => one.y), ...marks.map((one) => one.value)])
+    : undefined
   const colours = [...new Set(points.map((one) => one.colour))]
   const kinds = [...new Set(points.map((one) => one.dash))]
   const ticks = [...new Set(points.map((one) => one.x))].sort((a, b) => a - b)
@@ -51,7 +56,11 @@ export function linesSpec(points: readonly LinePoint[], options: LinesOptions): 
     field,
     type: 'quantitative',
     title: yAxis,
-    scale: { zero: true, nice: true },
+    scale: log ? { type: 'log', nice: true } : { zero: true, nice: true },
+    axis: {
+      ...(log && { format: ',~r', tickCount: 5, labelOverlap: true }),
+      ...(powers && { values: powers }),
+    },
   })
   const legend = (values: readonly string[]) =>
     values.length > 1 ? { columns: legendColumns(values) } : null

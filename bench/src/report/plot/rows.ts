@@ -1,4 +1,5 @@
 import type { PlotSpec } from './svg.ts'
+import { labelWidth, linesOf } from './row-label.ts'
 import { decades, legendColumns, plotWidth } from './theme.ts'
 
 /** One dot with its interval. */
@@ -26,24 +27,31 @@ export interface RowsOptions {
   readonly sorted?: boolean
   /** Dots of a row lie on one line. Defaults to `false`: one below the other. */
   readonly oneLine?: boolean
+  /** Bars from 0 instead of dots. Defaults to `false`. */
+  readonly bars?: boolean
+  /** How numbers of the axis are written, as d3-format says it: `.0%`. */
+  readonly format?: string
 }
 
-/** A name on two lines where it is a ratio of two. */
-const linesOf = (row: string) => row.replace(' / ', '|/ ').split('|')
-
-/** Rows of dots with intervals: one row for each thing that is compared. */
+/** Rows of dots or bars with intervals: one row for each thing that is compared. */
 export function rowsSpec(points: readonly RowPoint[], options: RowsOptions): PlotSpec {
   const { axis, log = false, zero = true, marks = [], sorted = false, oneLine = false } = options
+  const { bars = false, format } = options
   const series = [...new Set(points.map((one) => one.series))]
   const first = points.filter((one) => one.series === series[0])
   const rows = sorted
     ? [...first].sort((a, b) => b.value - a.value).map(({ row }) => row)
     : points.map(({ row }) => row)
-  const twoLines = rows.some((row) => linesOf(row).length > 1)
+  const lines = Math.max(1, ...rows.map((row) => linesOf(row).length))
+  const labelHeight = 12 + 12 * lines
   const apart = series.length > 1 && !oneLine
   const powers = log ? decades(points.map(({ value }) => value)) : undefined
   // Rows' names stand left of the plot, and the legend with it.
-  const names = Math.max(...rows.flatMap(linesOf).map((line) => line.length)) * 7.2
+  const names = Math.max(0, ...rows.map(labelWidth))
+  // A title that is longer than its axis goes on below the names.
+  const titleAnchor = axis.length * 6.5 > plotWidth - names ? 'end' : null
+  const shape = bars ? { type: 'bar' } : { type: 'point', filled: true, size: 46, opacity: 1 }
+  const text = (row: string) => linesOf(row).join('\n')
   const x = (field: string) => ({
     field,
     type: 'quantitative',
@@ -52,7 +60,9 @@ export function rowsSpec(points: readonly RowPoint[], options: RowsOptions): Plo
     axis: {
       tickCount: 5,
       labelOverlap: true,
+      titleAnchor,
       ...(log && { format: ',~r' }),
+      ...(format !== undefined && { format }),
       ...(powers && { values: powers }),
     },
   })
@@ -61,13 +71,13 @@ export function rowsSpec(points: readonly RowPoint[], options: RowsOptions): Plo
       field: 'row',
       type: 'nominal',
       title: null,
-      sort: [...new Set([...rows, ...points.map(({ row }) => row)])],
+      sort: [...new Set([...rows, ...points.map(({ row }) => row)].map(text))],
       axis: {
         grid: true,
         domain: false,
         ticks: false,
         tickBand: 'extent',
-        labelExpr: `split(replace(datum.label, ' / ', '|/ '), '|')`,
+        labelExpr: `split(datum.label, '\\n')`,
       },
     },
     ...(apart && { yOffset: { field: 'series', sort: series } }),
@@ -79,13 +89,32 @@ export function rowsSpec(points: readonly RowPoint[], options: RowsOptions): Plo
     scale: { domain: series },
     legend: series.length > 1 ? { columns: legendColumns(series, plotWidth - names) } : null,
   }
+  const interval = {
+    transform: [{ filter: 'isValid(datum.low) && isValid(datum.high)' }],
+    mark: { type: 'rule', strokeWidth: 2 },
+    encoding: {
+      x: x('low'),
+      x2: { field: 'high' },
+      ...y,
+      color: bars ? { value: 'var(--ink)' } : colour,
+    },
+  }
+  const values = {
+    mark: shape,
+    encoding: {
+      x: x('value'),
+      ...y,
+      color: colour,
+      ...(series.length > 1 && !bars && { shape: { ...colour } }),
+    },
+  }
   return {
-    data: { values: points.map((one) => ({ ...one })) },
+    data: { values: points.map((one) => ({ ...one, row: text(one.row) })) },
     height: apart
-      ? { step: twoLines ? Math.max(11, 34 / series.length) : 11, for: 'offset' }
-      : { step: twoLines ? 36 : 24 },
+      ? { step: Math.max(11, labelHeight / series.length), for: 'offset' }
+      : { step: labelHeight },
     layer: [
-      ...marks.map(({ value, label }) => ({
+      ...marks.map(({ value, label }, i) => ({
         data: { values: [{ value, label }] },
         layer: [
           {
@@ -97,7 +126,8 @@ export function rowsSpec(points: readonly RowPoint[], options: RowsOptions): Plo
               type: 'text',
               align: 'right',
               baseline: 'bottom',
-              dy: -2,
+              dy: -2 - 12 * i, // one above the other: they may be near
+
               color: 'var(--quiet)',
               fontSize: 11,
             },
@@ -105,20 +135,7 @@ export function rowsSpec(points: readonly RowPoint[], options: RowsOptions): Plo
           },
         ],
       })),
-      {
-        transform: [{ filter: 'isValid(datum.low) && isValid(datum.high)' }],
-        mark: { type: 'rule', strokeWidth: 2 },
-        encoding: { x: x('low'), x2: { field: 'high' }, ...y, color: colour },
-      },
-      {
-        mark: { type: 'point', filled: true, size: 46, opacity: 1 },
-        encoding: {
-          x: x('value'),
-          ...y,
-          color: colour,
-          ...(series.length > 1 && { shape: { ...colour } }),
-        },
-      },
+      ...(bars ? [values, interval] : [interval, values]),
     ],
   }
 }

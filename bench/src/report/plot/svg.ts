@@ -92,6 +92,8 @@ export async function drawPlot(spec: PlotSpec, title: string): Promise<Plot> {
   // Every mark describes itself at length; the plot has a title, and a table with its numbers.
   const quiet = drawn
     .replaceAll(/ (?:role|aria-[a-z]+)="[^"]*"/g, '')
+    // Lines of thousands of points: a hundredth of a unit is less than anybody sees.
+    .replaceAll(/ d="[^"]*"/g, (path) => path.replaceAll(/(\.\d\d)\d+/g, '$1'))
     .replace(/^<svg([^>]*)>/, (_, attributes: string) => {
       const viewBox = /viewBox="[^"]*"/.exec(attributes)?.[0] ?? ''
       return `<svg xmlns="http://www.w3.org/2000/svg" ${viewBox} role="img" aria-label="${escapeText(title)}">`

@@ -1,35 +1,69 @@
+import type { PlacedCase } from '../../result/index.ts'
 import { formatTokens } from '../format.ts'
 import { rowsSpec, type RowPoint } from '../plot/rows.ts'
 import { backendName, figureOf, number, ofBench, shown, text, type Question } from '../question.ts'
 import { percentilesCaption, percentilesSpec } from './percentiles.ts'
 import { ratioCaption, ratiosOf, ratioSpec } from './ratios.ts'
 
+/** A pass's parts, which only the suite tells apart. */
+const parts = [
+  ['step', 'stepUs'],
+  ['prepare', 'prepareUs'],
+  ['run of one layer', 'layerUs'],
+] as const
+
+const totals = [
+  ['from JavaScript', 'totalUs'],
+  ['from C++', 'nativeTotalUs'],
+  ['as a graph', 'graphTotalUs'],
+] as const
+
+/** Metrics of every backend and cache: a row each. */
+function passPoints(
+  cases: readonly PlacedCase[],
+  metrics: readonly (readonly [series: string, metric: string])[],
+): RowPoint[] {
+  return cases.flatMap((one) =>
+    metrics.flatMap(([series, metric]): RowPoint[] => {
+      const { value, low, high } = shown(one.metrics[metric])
+      if (value === null) return []
+      const row = [backendName(text(one, 'backend')), text(one, 'cache')].filter(Boolean).join(' ')
+      return [{ row, series, value, low, high }]
+    }),
+  )
+}
+
 export const overhead: Question = {
   id: 'overhead',
   title: 'What does a pass cost the calling thread?',
-  asks: 'Prepare and one run for each of 32 layers, from JavaScript, from C++ where that was built, and as a replayed CUDA graph.',
+  asks: 'Prepare and one run for each layer of the model, from JavaScript, from C++ where that was built, and as a replayed CUDA graph. On the CPU the attention itself, of few tokens, is a part of it.',
   benches: ['overhead'],
   figures: (results) =>
-    ofBench(results, 'overhead').map((of) =>
-      figureOf('overhead', of, results, {
-        title: 'Time of the calling thread',
-        spec: rowsSpec(
-          of.cases.flatMap((one): RowPoint[] =>
-            [
-              ['from JavaScript', 'totalUs'],
-              ['from C++', 'nativeTotalUs'],
-              ['as a graph', 'graphTotalUs'],
-            ].flatMap(([series, metric]) => {
-              const { value, low, high } = shown(one.metrics[metric!])
-              if (value === null) return []
-              return [{ row: backendName(text(one, 'backend')), series: series!, value, low, high }]
-            }),
-          ),
-          { axis: 'time of the calling thread for a pass, µs' },
-        ),
-        caption: 'Medians of passes with 95 % bootstrap intervals.',
-      }),
-    ),
+    ofBench(results, 'overhead').flatMap((of) => {
+      const passes = passPoints(of.cases, totals)
+      const apart = of.cases.some(({ metrics }) => 'layerUs' in metrics)
+      const inParts = apart ? passPoints(of.cases, parts) : []
+      return [
+        ...(passes.length > 0
+          ? [
+              figureOf('overhead', of, results, {
+                title: 'Time of the calling thread',
+                spec: rowsSpec(passes, { axis: 'time of the calling thread for a pass, µs' }),
+                caption: 'Medians of passes with 95 % bootstrap intervals.',
+              }),
+            ]
+          : []),
+        ...(inParts.length > 0
+          ? [
+              figureOf('overhead-parts', of, results, {
+                title: 'What a pass is made of',
+                spec: rowsSpec(inParts, { axis: 'time of a call, µs (logarithmic)', log: true }),
+                caption: 'Medians of passes with 95 % bootstrap intervals; called from JavaScript.',
+              }),
+            ]
+          : []),
+      ]
+    }),
 }
 
 export const cpuAttention: Question = {
@@ -98,30 +132,6 @@ export const cpuPrefill: Question = {
         }),
       ]
     }),
-}
-
-export const engine: Question = {
-  id: 'engine',
-  title: 'The engine beside llama.cpp on the CPU',
-  asks: 'The same model file and number of threads: requests × (prompt, output) tokens, in processes of their own.',
-  benches: ['engine-vs-llama'],
-  figures: (results) =>
-    ofBench(results, 'engine-vs-llama').map((of) =>
-      figureOf('engine', of, results, {
-        title: 'Tokens per second',
-        spec: rowsSpec(
-          of.cases.flatMap((one): RowPoint[] => {
-            const metric = one.metrics.tokensPerSecond
-            if (typeof metric !== 'object' || metric === null || !('median' in metric)) return []
-            const { median: value, min: low, max: high } = metric
-            if (value === null) return []
-            return [{ row: text(one, 'task'), series: text(one, 'engine'), value, low, high }]
-          }),
-          { axis: 'tokens per second' },
-        ),
-        caption: 'Medians of five runs; the lines go from the slowest run to the fastest.',
-      }),
-    ),
 }
 
 export const eventLoop: Question = {

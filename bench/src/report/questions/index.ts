@@ -1,30 +1,52 @@
 import type { Question } from '../question.ts'
+import { allocationByLength } from './allocate.ts'
 import { decodeBandwidth, decodeRatios, mappedPages } from './decode.ts'
-import { cpuAttention, cpuPrefill, engine, eventLoop, overhead } from './host.ts'
-import { allocation, overlap, pagedCalls, stepLatency, waste } from './memory.ts'
+import { largestBatch, memoryOverTime, waste } from './fragmentation.ts'
+import { cpuAttention, cpuPrefill, eventLoop, overhead } from './host.ts'
+import { layouts, pageClasses } from './layout.ts'
+import { allocation, overlap, pagedCalls } from './memory.ts'
 import { otherQuestion } from './others.ts'
-import { peers, prefillPower, prefillRatios, prefillSpeed } from './prefill.ts'
+import { engine, peers } from './peers.ts'
+import { prefillChunks, prefillPower, prefillRatios, prefillSpeed } from './prefill.ts'
+import { prefixAdmission, prefixHits } from './prefix.ts'
 import { roofline } from './roofline.ts'
+import { goodput, serveOffline, serveOnline } from './serve.ts'
+import { cacheCalls, iterations, stepLatency } from './step.ts'
+import { driverCalls } from './vmm.ts'
 
 const asked: readonly Question[] = [
   prefillSpeed,
   prefillRatios,
+  prefillChunks,
   prefillPower,
   decodeBandwidth,
   decodeRatios,
   roofline,
+  layouts,
+  pageClasses,
   mappedPages,
   stepLatency,
+  iterations,
+  cacheCalls,
   allocation,
+  allocationByLength,
+  driverCalls,
   overlap,
   overhead,
+  memoryOverTime,
+  largestBatch,
+  waste,
+  prefixHits,
+  prefixAdmission,
+  serveOffline,
+  serveOnline,
+  goodput,
   peers,
+  engine,
   cpuAttention,
   cpuPrefill,
-  engine,
   eventLoop,
   pagedCalls,
-  waste,
 ]
 
 /** What a report asks, in the order that a reader meets it. */

@@ -2,31 +2,6 @@ import { rowsSpec, type RowPoint } from '../plot/rows.ts'
 import { figureOf, ofBench, shown, text, type Question } from '../question.ts'
 import { percentilesCaption, percentilesSpec } from './percentiles.ts'
 
-export const stepLatency: Question = {
-  id: 'step',
-  title: 'How long does a step of the memory manager take?',
-  asks: 'What a serving loop waits for before each forward pass: 256 sequences grow by a token, or cross into new pages.',
-  benches: ['step', 'core-step'],
-  figures: (results) =>
-    ofBench(results, 'step', 'core-step').flatMap((of) => {
-      const cases = of.cases.filter(({ metrics }) => 'stepUs' in metrics)
-      if (cases.length === 0) return []
-      const id = of.result.device ? 'step-gpu' : 'step-cpu'
-      return figureOf(id, of, results, {
-        title: 'Step latency',
-        spec: percentilesSpec(cases, 'stepUs', 'time of a step, µs (logarithmic)', (one) => {
-          const mapper = one.parameters.mapper
-          const who =
-            mapper === undefined || text(one, 'load') !== 'turnover'
-              ? ''
-              : `, mapper ${mapper ? 'on' : 'off'}`
-          return `${text(one, 'sequences')} sequences, ${text(one, 'load')}${who}`
-        }),
-        caption: percentilesCaption,
-      })
-    }),
-}
-
 export const pagedCalls: Question = {
   id: 'paged-calls',
   title: "How long do the paged cache's calls take?",
@@ -97,32 +72,4 @@ export const overlap: Question = {
           'Medians of ratios within rounds, with 95 % bootstrap intervals; an interval across 1 shows no difference.',
       })
     }),
-}
-
-export const waste: Question = {
-  id: 'waste',
-  title: 'How much memory can one sequence waste?',
-  asks: 'Pages that hold no token, at the worst length, beside the bound that the layout promises.',
-  benches: ['core-waste'],
-  figures: (results) =>
-    ofBench(results, 'core-waste').map((of) =>
-      figureOf('waste', of, results, {
-        title: 'Waste of one sequence',
-        spec: rowsSpec(
-          of.cases.flatMap((one): RowPoint[] =>
-            [
-              ['worst', 'worstSequenceWasteBytes'],
-              ['bound', 'boundBytes'],
-            ].flatMap(([series, metric]) => {
-              const { value } = shown(one.metrics[metric!])
-              if (value === null) return []
-              const row = text(one, 'cache')
-              return [{ row, series: series!, value: value / 1024, low: null, high: null }]
-            }),
-          ),
-          { axis: 'waste of one sequence, KiB (logarithmic)', log: true },
-        ),
-        caption: 'Counted, not timed: the same in every run.',
-      }),
-    ),
 }
