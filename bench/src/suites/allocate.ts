@@ -4,6 +4,7 @@ import { namedCache, namedShape, type Suite } from '../suite/index.ts'
 import { demandOf } from './allocate/demand.ts'
 import { pageClassesOf } from './allocate/page-classes.ts'
 import { measurePrompts } from './allocate/prompts.ts'
+import { guarded } from './memory/guarded.ts'
 import { optionNumber, optionNumbers, shapeNumbers } from './memory/describe.ts'
 import { count, listOf, positive } from './option-values.ts'
 
@@ -45,15 +46,17 @@ export const allocate: Suite = {
       },
       workload: { shapes: shapes.map(shapeNumbers), lengths: [...lengths] },
       cells: shapes.flatMap((shape) => [
-        ...lengths.map((tokens) => ({
-          name: `${shape.name}, ${tokens} tokens`,
-          weight: Math.sqrt(tokens),
-          measure: (budgetMs: number) =>
-            measurePrompts(context, {
-              ...{ shape, caches, tokens, rounds, budgetMs },
-              pageClasses: pageClassesOf(device.isGpu),
-            }),
-        })),
+        ...lengths.map((tokens) =>
+          guarded(context, {
+            name: `${shape.name}, ${tokens} tokens`,
+            weight: Math.sqrt(tokens),
+            measure: (budgetMs: number) =>
+              measurePrompts(context, {
+                ...{ shape, caches, tokens, rounds, budgetMs },
+                pageClasses: pageClassesOf(device.isGpu),
+              }),
+          }),
+        ),
         {
           name: `${shape.name}, KV growth`,
           weight: 0,

@@ -31,7 +31,7 @@ export const fragmentation: Suite = {
       requests: quick ? 60 : isGpu ? 1000 : 400,
       maxTotalTokens: isGpu ? 32_768 : quick ? 1024 : 2048,
     })
-    const memory = isGpu ? Math.min(64 * gib, 0.6 * device.freeBytes()) : quick ? gib / 4 : gib
+    const memory = Math.min(isGpu ? 64 * gib : quick ? gib / 4 : gib, 0.6 * device.freeBytes())
     const limitBytes = Math.floor(optionNumber(context, 'memory', memory))
     const secondsPerStep = optionNumber(context, 'secondsPerStep', isGpu ? 0.02 : 0.1)
     return {

@@ -2,6 +2,7 @@ import { Option } from 'commander'
 
 import { openBackends, type OpenBackends } from '../harness/index.ts'
 import { namedCache, namedShape, type NamedCache, type Suite } from '../suite/index.ts'
+import { guarded } from './memory/guarded.ts'
 import { optionNumber, shapeNumbers } from './memory/describe.ts'
 import { count } from './option-values.ts'
 import { measureOverhead } from './overhead/measure.ts'
@@ -43,7 +44,7 @@ export const overheadWith = (open: OpenBackends): Suite => ({
         caches: caches.map(({ name }) => name),
       },
       cells: [
-        {
+        guarded(context, {
           name: `${sequences} x ${length}`,
           measure: async (budgetMs) => {
             const backends = await open(device, settings.backends)
@@ -55,7 +56,7 @@ export const overheadWith = (open: OpenBackends): Suite => ({
               backends[Symbol.dispose]()
             }
           },
-        },
+        }),
       ],
       close: () => undefined,
     }

@@ -1,6 +1,7 @@
 import { Option } from 'commander'
 
 import { namedCache, namedShape, type Suite } from '../suite/index.ts'
+import { guarded } from './memory/guarded.ts'
 import { optionNumber, optionNumbers, shapeNumbers } from './memory/describe.ts'
 import { conversations } from './prefix/conversations.ts'
 import { openTraces, traceNumbers, traceOptions } from './memory/trace-options.ts'
@@ -68,13 +69,15 @@ export const prefix: Suite = {
         traces: traces.map(traceNumbers),
       },
       cells: traces.flatMap((trace) =>
-        shares.map((memoryShare) => ({
-          name: `${trace.name}, memory for ${memoryShare} of it`,
-          measure: (budgetMs: number) =>
-            measurePrefixes(context, {
-              ...{ shape, caches, trace, memoryShare, rounds, secondsPerStep, budgetMs },
-            }),
-        })),
+        shares.map((memoryShare) =>
+          guarded(context, {
+            name: `${trace.name}, memory for ${memoryShare} of it`,
+            measure: (budgetMs: number) =>
+              measurePrefixes(context, {
+                ...{ shape, caches, trace, memoryShare, rounds, secondsPerStep, budgetMs },
+              }),
+          }),
+        ),
       ),
       close: () => undefined,
     }

@@ -30,9 +30,9 @@ describe('the suite step', () => {
 
   it('has every load over every variant, with every step that was asked for', () => {
     for (const load of ['nothing to map', 'all decoding', 'turnover']) {
-      // Two layouts in three ways, and a pool.
+      // Two layouts in three ways, and a pool; with nothing to map, how far ahead makes no difference.
       const found = casesOf(run, { part: 'steps', load })
-      expect(found).toHaveLength(7)
+      expect(found).toHaveLength(load === 'nothing to map' ? 5 : 7)
       for (const { metrics } of found) {
         const { n } = metrics.stepUs as Latencies
         if (load === 'nothing to map') expect(n).toBeGreaterThanOrEqual(steps)
@@ -87,6 +87,19 @@ describe('the suite step', () => {
   it('times the other calls of all caches', () => {
     expect(casesOf(run, { part: 'calls', cache: 'paged-16' })).toHaveLength(8)
     expect(casesOf(run, { part: 'calls', cache: 'split' })).toHaveLength(8)
+  })
+
+  it('says why a cache that has no room is not there, and takes no memory for it', async () => {
+    const { recorder, reasons } = await runSuite(
+      step,
+      { sequences, steps: 50, iterations: 10 },
+      { shapes, caches: ['interleaved', 'paged-16'].map(namedCache) },
+      { freeBytes: 2 ** 14 },
+    )
+    expect(reasons).toEqual([])
+    expect(recorder.cases).toEqual([])
+    const told = new Set(recorder.skipped.map((one) => one.reason.replaceAll(/\d+/g, 'N')))
+    expect(told).toEqual(new Set(['N bytes are needed, and N are left of what is free']))
   })
 
   it('keeps what was measured until it is interrupted', async () => {

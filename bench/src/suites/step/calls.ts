@@ -7,7 +7,8 @@ import {
   type NamedShape,
   type SuiteContext,
 } from '../../suite/index.ts'
-import { openCache, type BenchCache } from '../memory/open-cache.ts'
+import { granuleBytes, openCache, type BenchCache } from '../memory/open-cache.ts'
+import { Room } from '../memory/room.ts'
 import { openSequences } from './timed-step.ts'
 
 /** One kind of call: what is timed, and what is done before each time. */
@@ -39,10 +40,11 @@ export async function measureCalls(context: SuiteContext, about: Calls): Promise
   const { recorder, clock, random, signal } = context
   for (const cache of about.caches) {
     const calls: Call[] = []
+    const room = new Room(context.device)
     try {
       for (const make of makers) {
         try {
-          calls.push(make(context, about, cache))
+          calls.push(make({ ...context, room }, about, cache))
         } catch (error) {
           recorder.skip(`calls of ${cache.name}`, error)
         }
@@ -79,11 +81,14 @@ export async function measureCalls(context: SuiteContext, about: Calls): Promise
   }
 }
 
-type Maker = (context: SuiteContext, about: Calls, cache: NamedCache) => Call
+/** What calls are measured with, and the memory that their caches share. */
+type CallsContext = SuiteContext & { readonly room: Room }
+
+type Maker = (context: CallsContext, about: Calls, cache: NamedCache) => Call
 
 /** A cache for so many sequences of so many tokens. */
 function small(
-  { device }: SuiteContext,
+  { device, room }: CallsContext,
   { shape }: Calls,
   cache: NamedCache,
   sequences: number,
@@ -91,12 +96,10 @@ function small(
 ): BenchCache {
   const bytes = sequences * tokenBytes(shape) * tokens
   const limitBytes = cache.kind === 'paged' ? 2 * bytes : 2 * bytes + 2 ** 32
-  return openCache(device.device, {
-    ...{ shape, cache, limitBytes },
-    maxSequences: sequences,
-    maxLength: 2 * tokens,
-    prefixCache: true,
-  })
+  const about = { shape, cache, limitBytes, maxSequences: sequences, maxLength: 2 * tokens }
+  // Twice the tokens: those of a fork or of a cached prefix, and their copies; and whole pages.
+  room.take(2 * bytes + 2 * sequences * granuleBytes(device.device, about))
+  return openCache(device.device, { ...about, prefixCache: true })
 }
 
 /** The first sequence of a cache, stepped to so many tokens. */

@@ -1,5 +1,6 @@
 import { latencies, must } from '../../harness/index.ts'
 import type { NamedShape, SuiteContext } from '../../suite/index.ts'
+import { Room } from '../memory/room.ts'
 import {
   crossing,
   runLoads,
@@ -60,16 +61,19 @@ export async function measureDecoding(context: SuiteContext, about: Decoding): P
   const spread = Math.max(...variants.map((one) => Math.ceil(pageTokens(one))))
   const length = first + spread + Math.ceil((steps + warmUp) / every) + 1
   const loads: VariantLoad[] = []
+  const room = new Room(context.device)
   try {
     for (const variant of variants) {
       try {
-        const cache = cacheOf(context, { shape, variant, sequences, length })
+        const cache = cacheOf(context, { shape, variant, sequences, length, room })
         const handles = openSequences(cache, sequences)
         const staggered = new Staggered(handles, every, pageTokens(variant), spread)
         loads.push({ variant, cache, load: staggered })
         must(cache.step(handles, staggered.lengths))
         await drain(cache)
       } catch (error) {
+        // What cannot hold its sequences takes no part.
+        if (loads.at(-1)?.variant === variant) await loads.pop()!.cache.disposeAsync()
         recorder.skip(`${load}, ${variant.name}`, error)
       }
     }

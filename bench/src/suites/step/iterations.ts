@@ -16,6 +16,7 @@ import {
 import { pageTokensOf } from './page-tokens.ts'
 import { cacheOf, drain, openSequences } from './timed-step.ts'
 import { variantsOf } from './variants.ts'
+import { Room } from '../memory/room.ts'
 
 /** Layouts whose iterations are told one by one: few large events, and many small ones. */
 export const iterationCaches = (isGpu: boolean): readonly NamedCache[] =>
@@ -60,19 +61,22 @@ export async function measureIterations(context: SuiteContext, about: Iterations
   const { shape, caches, sequences, steps, warmUp } = about
   const length = first + steps + warmUp + 1
   const loads: VariantLoad[] = []
+  const room = new Room(context.device)
   try {
     const variants = caches
       .flatMap((cache) => variantsOf(cache))
       .filter(({ mapper, aheadTokens }) => mapper === false || aheadTokens > 1)
     for (const variant of variants) {
       try {
-        const cache = cacheOf(context, { shape, variant, sequences, length })
+        const cache = cacheOf(context, { shape, variant, sequences, length, room })
         const handles = openSequences(cache, sequences)
         const load = new InStep(handles, pageTokensOf(device.device, shape, variant.cache))
         loads.push({ variant, cache, load })
         must(cache.step(handles, load.lengths))
         await drain(cache)
       } catch (error) {
+        // What cannot hold its sequences takes no part.
+        if (loads.at(-1)?.variant === variant) await loads.pop()!.cache.disposeAsync()
         recorder.skip(`iterations, ${variant.name}`, error)
       }
     }

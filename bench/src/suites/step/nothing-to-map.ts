@@ -5,6 +5,7 @@ import type { BenchCache } from '../memory/open-cache.ts'
 import { stepsThatMapped } from './loads.ts'
 import { cacheOf, drain, openSequences, timeStep, type StepSamples } from './timed-step.ts'
 import type { Variant } from './variants.ts'
+import { Room } from '../memory/room.ts'
 
 /** Tokens that sequences grow to, again and again. */
 const most = 160
@@ -38,16 +39,19 @@ export async function measureNothingToMap(
 ): Promise<void> {
   const { recorder, clock, random, signal } = context
   const subjects: Subject[] = []
+  const room = new Room(context.device)
   try {
     for (const variant of variants) {
       try {
-        const cache = cacheOf(context, { shape, variant, sequences, length: most })
+        const cache = cacheOf(context, { shape, variant, sequences, length: most, room })
         const handles = openSequences(cache, sequences)
         const lengths = new Uint32Array(sequences).fill(most)
         subjects.push({ variant, cache, handles, lengths, found: { stepUs: [], mapped: 0 } })
         must(cache.step(handles, lengths))
         await drain(cache)
       } catch (error) {
+        // What cannot hold its sequences takes no part.
+        if (subjects.at(-1)?.variant === variant) await subjects.pop()!.cache.disposeAsync()
         recorder.skip(`nothing to map, ${variant.name}`, error)
       }
     }

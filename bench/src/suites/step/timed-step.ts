@@ -3,6 +3,7 @@ import { ContiguousKvCache } from '@vattention/core'
 import { must, type Clock } from '../../harness/index.ts'
 import { tokenBytes, type NamedShape, type SuiteContext } from '../../suite/index.ts'
 import { granuleBytes, openCache, type BenchCache } from '../memory/open-cache.ts'
+import type { Room } from '../memory/room.ts'
 import type { Variant } from './variants.ts'
 
 /** What steps of one variant found. */
@@ -42,6 +43,7 @@ export function cacheOf(
     readonly variant: Variant
     readonly sequences: number
     readonly length: number
+    readonly room: Room
   },
 ): BenchCache {
   const { shape, variant, sequences, length } = about
@@ -51,9 +53,7 @@ export function cacheOf(
   const options = { shape, cache, maxSequences: sequences + 8, maxLength, mapAhead }
   const granule = granuleBytes(device.device, { ...options, limitBytes: 2 ** 50 })
   const held = sequences * (tokenBytes(shape) * (length + aheadTokens) + 2 * granule)
-  if (held > device.freeBytes() * 0.8) {
-    throw new Error(`${held} bytes are needed, and ${device.freeBytes()} are free`)
-  }
+  about.room.take(held)
   const limitBytes =
     cache.kind === 'paged' ? sequences * (tokenBytes(shape) * length + granule) : held + 2 ** 30
   return openCache(device.device, { ...options, limitBytes })

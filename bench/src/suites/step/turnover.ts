@@ -6,6 +6,7 @@ import type { BenchCache } from '../memory/open-cache.ts'
 import { runLoads, stepsThatMapped, type Load, type LoadRun, type VariantLoad } from './loads.ts'
 import { cacheOf, openSequences } from './timed-step.ts'
 import type { Variant } from './variants.ts'
+import { Room } from '../memory/room.ts'
 
 /** Sequences that end and are replaced. */
 export interface Turnover extends LoadRun {
@@ -65,15 +66,18 @@ export async function measureTurnover(context: SuiteContext, about: Turnover): P
   const { recorder, settings } = context
   const { shape, variants, sequences, length } = about
   const loads: (VariantLoad & { readonly load: Replaced })[] = []
+  const room = new Room(context.device)
   try {
     for (const variant of variants) {
       try {
-        const cache = cacheOf(context, { shape, variant, sequences, length })
+        const cache = cacheOf(context, { shape, variant, sequences, length, room })
         // The same requests for all.
         const load = new Replaced(cache, sequences, length, randomOf(settings.seed, 7))
         loads.push({ variant, cache, load })
         must(cache.step(load.handles, load.lengths))
       } catch (error) {
+        // What cannot hold its sequences takes no part.
+        if (loads.at(-1)?.variant === variant) await loads.pop()!.cache.disposeAsync()
         recorder.skip(`turnover, ${variant.name}`, error)
       }
     }

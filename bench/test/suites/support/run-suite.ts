@@ -33,10 +33,17 @@ export async function runSuite(
   {
     clock = new SteppingClock(),
     signal = new AbortController().signal,
-  }: { readonly clock?: Clock; readonly signal?: AbortSignal } = {},
+    freeBytes,
+  }: {
+    readonly clock?: Clock
+    readonly signal?: AbortSignal
+    /** That the device says it has. */
+    readonly freeBytes?: number
+  } = {},
 ): Promise<SuiteRun> {
   const recorder = new Recorder()
   using device = new HostDevice(clock, 2 ** 16)
+  if (freeBytes !== undefined) device.freeBytes = () => freeBytes
   const open = await suite.open({
     settings: { quick: true, budgetSeconds: 1, seed: 1, ...settings },
     options,
