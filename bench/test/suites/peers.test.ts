@@ -93,6 +93,36 @@ describe('peers', () => {
   })
 })
 
+describe('an interruption', () => {
+  it('does not wait for a kernel that is being made', async () => {
+    const controller = new AbortController()
+    let kill = () => undefined as void
+    const compiling: PeerProgram = {
+      ...computingPeer(),
+      ask: ({ op }) =>
+        op === 'prepare'
+          ? new Promise((_, reject) => {
+              kill = () => reject(new Error('it ended'))
+              controller.abort(new Error('interrupted'))
+            })
+          : Promise.resolve({}),
+      kill: () => kill(),
+    }
+    const suite = makePeers({
+      openPeer: (name) =>
+        name === 'torch' ? Promise.resolve(compiling) : Promise.reject(missing(name)),
+    })
+    const { recorder } = await runSuite(
+      suite,
+      { lengths: [24], batches: [{ sequences: 3, tokens: 20 }], threads: 1 },
+      { shapes: [namedShape('2/4/2/64')] },
+      { signal: controller.signal },
+    )
+    expect(recorder.cases).toEqual([])
+    expect(recorder.skipped.map(({ reason }) => reason)).not.toContain('it ended')
+  })
+})
+
 describe('the other engine', () => {
   /** Continues as the counting model does; `wrongAt`: but for one token. */
   function otherEngine(clock: VirtualClock, wrongAt = -1): PeerProgram {
@@ -114,6 +144,7 @@ describe('the other engine', () => {
         return { tokens: tokens.slice(length) }
       },
       end: () => Promise.resolve(),
+      kill: () => undefined,
     }
   }
 

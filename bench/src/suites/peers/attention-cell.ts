@@ -130,7 +130,7 @@ async function measure(cells: PeerCells, task: PeerTask, budgetMs: number): Prom
           continue
         }
         try {
-          const form = await peer.program.ask({ op: 'prepare', kernel })
+          const form = await prepare(peer.program, kernel, signal)
           const places = checkedPlaces(task.sequences, query, !device.isGpu)
           const answer = await peer.program.ask({ op: 'check', kernel, rows: places })
           const maxError = checkRows(filled, queries, query, places, answer['rows'] as number[][])
@@ -141,6 +141,7 @@ async function measure(cells: PeerCells, task: PeerTask, budgetMs: number): Prom
             form: form as Record<string, string>,
           })
         } catch (error) {
+          if (signal.aborted) return
           if (error instanceof WrongResult) recorder.refuse(`${where}: ${name}`, error)
           else recorder.skip(`${where}: ${name}`, error)
         }
@@ -188,6 +189,17 @@ async function measure(cells: PeerCells, task: PeerTask, budgetMs: number): Prom
   } finally {
     for (const peer of peers) await peer.program.ask({ op: 'unload' }).catch(() => undefined)
     await live.close()
+  }
+}
+
+/** Lets a peer make its kernel, which may take minutes: an interruption does not wait for it. */
+async function prepare(program: PeerProgram, kernel: string, signal: AbortSignal) {
+  const kill = () => program.kill()
+  signal.addEventListener('abort', kill)
+  try {
+    return await program.ask({ op: 'prepare', kernel })
+  } finally {
+    signal.removeEventListener('abort', kill)
   }
 }
 

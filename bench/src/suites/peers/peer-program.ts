@@ -9,6 +9,8 @@ export interface PeerProgram {
   /** @throws the peer's reason for which there is no answer */
   ask(request: Readonly<Record<string, unknown>>): Promise<Readonly<Record<string, unknown>>>
   end(): Promise<void>
+  /** Ends it at once: what was asked is rejected. */
+  kill(): void
 }
 
 /** Starts a program. A tests' one is no process. */
@@ -40,5 +42,6 @@ export const startProgram: StartProgram = async (program, args) => {
       return answer
     },
     end: () => lines.end(),
+    kill: () => lines.kill(),
   }
 }

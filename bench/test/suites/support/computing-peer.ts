@@ -64,6 +64,7 @@ export function computingPeer(factor = 1): PeerProgram & { readonly asked: strin
       return Promise.resolve(op === 'prepare' ? { layout: '[token, head, dim]' } : {})
     },
     end: () => Promise.resolve(void asked.push('end')),
+    kill: () => void asked.push('kill'),
   }
 }
 
