@@ -16,13 +16,13 @@ Staging::~Staging() {
 
 std::unique_ptr<Staging::Entry> Staging::MakeEntry() const {
   auto entry = std::make_unique<Entry>();
-  entry->memory = PinnedBuffer(bytes_);
+  entry->memory = PinnedBuffer(bytes());
   Check(cudaEventCreateWithFlags(&entry->copied, cudaEventDisableTiming), "cudaEventCreate");
   return entry;
 }
 
 void Staging::Allocate() {
-  device_ = DeviceBuffer(bytes_);
+  device_ = DeviceBuffer(bytes());
   while (entries_.size() < kFirstEntries) entries_.push_back(MakeEntry());
 }
 

@@ -19,6 +19,12 @@ struct Staged {
   size_t offset = 0;
 };
 
+// The same in memory beside it, which Upload leaves alone.
+template <typename T>
+struct StagedApart {
+  size_t offset = 0;
+};
+
 class Staging {
  public:
   Staging() = default;
@@ -33,8 +39,15 @@ class Staging {
     bytes_ = offset + count * sizeof(T);
     return {offset};
   }
+  // Likewise room for what somebody else copies to the device: on Upload's stream and before it.
+  template <typename T>
+  StagedApart<T> AddApart(size_t count) {
+    const size_t offset = (apart_bytes_ + 15) / 16 * 16;
+    apart_bytes_ = offset + count * sizeof(T);
+    return {offset};
+  }
   void Allocate();
-  uint64_t bytes() const { return bytes_; }
+  uint64_t bytes() const { return ApartFrom() + apart_bytes_; }
 
   // Starts a pass: host memory that no copy in flight reads. Never waits for the device.
   void Begin();
@@ -47,9 +60,17 @@ class Staging {
   T* Device(Staged<T> array) const {
     return reinterpret_cast<T*>(device_.data<char>() + array.offset);
   }
+  template <typename T>
+  T* Host(StagedApart<T> array) const {
+    return Host(Staged<T>{ApartFrom() + array.offset});
+  }
+  template <typename T>
+  T* Device(StagedApart<T> array) const {
+    return Device(Staged<T>{ApartFrom() + array.offset});
+  }
   // Copies everything up to `end`, the offset behind the last byte that was written.
   void Upload(size_t end, cudaStream_t stream);
-  // After copies from Host() that somebody else has enqueued on `stream`.
+  // Instead of Upload, after copies that somebody else has enqueued on `stream`.
   void MarkCopied(cudaStream_t stream);
 
  private:
@@ -60,7 +81,10 @@ class Staging {
   };
   std::unique_ptr<Entry> MakeEntry() const;
 
+  size_t ApartFrom() const { return (bytes_ + 255) / 256 * 256; }
+
   size_t bytes_ = 0;
+  size_t apart_bytes_ = 0;
   DeviceBuffer device_;
   std::vector<std::unique_ptr<Entry>> entries_;  // a ring that grows when copies lag behind
   size_t current_ = 0;

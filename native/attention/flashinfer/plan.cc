@@ -188,14 +188,13 @@ void Plan::AllocateOwn() {
   const auto sequences = static_cast<size_t>(problem().max_sequences);
   page_start_ = staging().Add<int32_t>(sequences + static_cast<size_t>(MaxGroups()));
   last_page_tokens_ = staging().Add<int32_t>(sequences);
-  schedule_ = schedules_.Add<char>(MaxScheduleBytes());
-  schedules_.Allocate();
+  schedule_ = staging().AddApart<char>(MaxScheduleBytes());
   partial_ = DeviceBuffer(MaxPartialBytes());
   page_indices_.emplace_back(sequences * static_cast<size_t>(LongestPages()) * sizeof(int32_t));
 }
 
 uint64_t Plan::OwnBytes() const {
-  uint64_t bytes = 4 * schedules_.bytes() + partial_.bytes();
+  uint64_t bytes = partial_.bytes();
   for (const DeviceBuffer& buffer : page_indices_) bytes += buffer.bytes();
   return bytes;
 }
@@ -291,8 +290,8 @@ void Plan::MakeSchedule(const RowGroup& group, size_t starts, size_t* used, Grou
   input.whole =
       (problem().window > 0 && !plan->launch.causal) || (problem().batch_invariant && graph());
   ScheduleBuffers buffers{};
-  buffers.host = schedules_.Host(schedule_) + *used;
-  buffers.device = schedules_.Device(schedule_) + *used;
+  buffers.host = staging().Host(schedule_) + *used;
+  buffers.device = staging().Device(schedule_) + *used;
   buffers.bytes = Aligned(GroupBytes(plan->kernel, group.count(), group.rows));
   buffers.partial = partial_.data();
   buffers.partial_bytes = partial_.bytes();
@@ -309,7 +308,6 @@ void Plan::MakeSchedule(const RowGroup& group, size_t starts, size_t* used, Grou
           MakeHopperSchedule(input, kv_length_.data(), plan->launch.causal, buffers, stream());
       break;
   }
-  schedules_.MarkCopied(stream());
 }
 
 vattn_status Plan::PlanGroups(std::span<const RowGroup> groups, vattn_error* error) {
@@ -326,13 +324,13 @@ vattn_status Plan::PlanGroups(std::span<const RowGroup> groups, vattn_error* err
     page_indices_.emplace_back(page_indices_.front().bytes());
   }
   plans_.clear();
-  schedules_.Begin();
   size_t starts = 0;
   size_t place = 0;
   size_t used = 0;
   int64_t pages = 0;
   for (const RowGroup& group : groups) {
     if (!StagePages(group, starts, place, &pages)) {
+      staging().MarkCopied(stream());  // the schedules of the groups before
       return Fail(error, VATTN_UNSUPPORTED,
                   "FlashInfer counts the tokens of a pass in 32 bits: fewer than 2^32 in all its "
                   "sequences required. Prepare fewer sequences at a time.");

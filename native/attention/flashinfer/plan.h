@@ -87,8 +87,7 @@ class Plan : public attention::cuda::DevicePlan {
   attention::cuda::Staged<int32_t> page_start_;
   attention::cuda::Staged<int32_t> last_page_tokens_;
   // Upstream copies its schedules to the device itself.
-  attention::cuda::Staging schedules_;
-  attention::cuda::Staged<char> schedule_;
+  attention::cuda::StagedApart<char> schedule_;
   attention::cuda::DeviceBuffer partial_;
   // For each of geometry_.steps: those of all groups, one after the other. They stay where they
   // are, for captured graphs.
