@@ -42,7 +42,7 @@ test('the backends page says what the capability data say', async () => {
 })
 
 test('the command page is the help that the command prints', async () => {
-  const commands = [[], ['generate'], ['inspect'], ['demo']]
+  const commands = [[], ['generate'], ['inspect'], ['demo'], ['bench']]
   const helps = await Promise.all(
     commands.map(async (command) => ({
       command: ['vattention', ...command].join(' '),
