@@ -3,10 +3,22 @@ import { join } from 'node:path'
 
 import type { Command } from 'commander'
 
-import { compareResults, comparisonText } from '../compare/index.ts'
-import { renderComparison, renderReport, writeReport } from '../report/index.ts'
+import {
+  compareResults,
+  compareSets,
+  comparisonSetText,
+  comparisonText,
+  type CompareOptions,
+} from '../compare/index.ts'
+import {
+  renderComparison,
+  renderComparisonSet,
+  renderReport,
+  writeReport,
+} from '../report/index.ts'
 import { readResult } from '../result/index.ts'
 import type { ExitStatus, Output } from './output.ts'
+import { isFolder, readResults } from './result-paths.ts'
 import { UsageError } from './usage-error.ts'
 
 interface ReportOptions {
@@ -23,10 +35,15 @@ export function addReport(
 ): void {
   program
     .command('report')
-    .description('one page of results, with its plots beside it; or two results, compared')
-    .argument('<files...>', 'result files')
+    .description(
+      'one page of results, with its plots beside it; or two results or folders of them, compared',
+    )
+    .argument('<paths...>', 'result files, and folders of them')
     .option('--out <folder>', 'where to write; a comparison is written only when this is given')
-    .option('--compare', 'compare two results: exit status 3 when the second is slower')
+    .option(
+      '--compare',
+      'compare two files or folders, paired by bench and device: exit status 3 when the second is slower',
+    )
     .option('--threshold <share>', 'the change that counts: 0.1 is a tenth')
     .action(async (files: string[], options: ReportOptions) => {
       if (options.compare) end(await compare(files, options, output))
@@ -34,39 +51,63 @@ export function addReport(
     })
 }
 
-async function report(files: readonly string[], options: ReportOptions, output: Output) {
+async function report(paths: readonly string[], options: ReportOptions, output: Output) {
   if (options.threshold !== undefined) throw new UsageError('--threshold is for --compare')
-  const results = []
-  for (const file of files) results.push(await readResult(file))
+  const { results, ignored } = await readResults(paths)
+  for (const reason of ignored) output.writeError(`left out: ${reason}\n`)
   const made = await renderReport(results)
   const path = await writeReport(options.out ?? 'bench-report', made)
   output.write(`${path}, and ${made.svgs.size} plots beside it\n`)
 }
 
 async function compare(
-  files: readonly string[],
+  paths: readonly string[],
   { out, threshold }: ReportOptions,
   output: Output,
 ): Promise<ExitStatus> {
-  const [before, after] = files
-  if (before === undefined || after === undefined || files.length !== 2) {
-    throw new UsageError(`--compare takes two files, not ${files.length}: before and after`)
+  const [before, after] = paths
+  if (before === undefined || after === undefined || paths.length !== 2) {
+    throw new UsageError(
+      `--compare takes two files or two folders, not ${paths.length}: before and after`,
+    )
   }
   const share = threshold === undefined ? undefined : Number(threshold)
   if (share !== undefined && !(share > 0 && Number.isFinite(share))) {
     throw new UsageError(`--threshold takes a share above 0, such as 0.1, and not "${threshold}"`)
   }
-  const comparison = compareResults(
-    await readResult(before),
-    await readResult(after),
-    share === undefined ? {} : { threshold: share },
-  )
-  output.write(comparisonText(comparison))
+  const options = share === undefined ? {} : { threshold: share }
+  const folders = (await isFolder(before)) || (await isFolder(after))
+  const { text, page, exitStatus } = folders
+    ? await compareFolders(before, after, options)
+    : await compareFiles(before, after, options)
+  output.write(text)
   if (out !== undefined) {
     await mkdir(out, { recursive: true })
     const path = join(out, 'comparison.html')
-    await writeFile(path, renderComparison(comparison))
+    await writeFile(path, page)
     output.write(`${path}\n`)
   }
-  return comparison.exitStatus
+  return exitStatus
+}
+
+/** A comparison for a terminal and as a page. */
+interface Compared {
+  readonly text: string
+  readonly page: string
+  readonly exitStatus: 0 | 3
+}
+
+async function compareFiles(a: string, b: string, options: CompareOptions): Promise<Compared> {
+  const found = compareResults(await readResult(a), await readResult(b), options)
+  const { exitStatus } = found
+  return { text: comparisonText(found), page: renderComparison(found), exitStatus }
+}
+
+/** Results are paired by their bench and device. */
+async function compareFolders(a: string, b: string, options: CompareOptions): Promise<Compared> {
+  const [before, after] = [await readResults([a]), await readResults([b])]
+  const paired = compareSets(before.results, after.results, options)
+  const set = { ...paired, doubts: [...paired.doubts, ...before.ignored, ...after.ignored] }
+  const { exitStatus } = set
+  return { text: comparisonSetText(set), page: renderComparisonSet(set), exitStatus }
 }

@@ -5,4 +5,5 @@ export {
   type Comparison,
   type Verdict,
 } from './compare.ts'
-export { comparisonText } from './text.ts'
+export { compareSets, type ComparisonSet } from './sets.ts'
+export { comparisonSetText, comparisonText } from './text.ts'

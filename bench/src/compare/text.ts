@@ -1,5 +1,6 @@
 import { formatNumber, formatShare } from '../report/format.ts'
 import type { ComparedMetric, Comparison } from './compare.ts'
+import type { ComparisonSet } from './sets.ts'
 
 function line({ caseName, metric, unit, a, b, worseBy, limit }: ComparedMetric): string {
   const values = `${formatNumber(a.value)} -> ${formatNumber(b.value)} ${unit.symbol}`.trimEnd()
@@ -38,4 +39,31 @@ export function comparisonText(comparison: Comparison): string {
       `${of('same').length} the same within noise, ${of('unjudged').length} not judged`,
   ]
   return `${text.join('\n')}\n`
+}
+
+/** Comparisons for a terminal, one after the other, and what they come to together. */
+export function comparisonSetText({
+  comparisons,
+  doubts,
+  onlyInA,
+  onlyInB,
+}: ComparisonSet): string {
+  const lines = (title: string, names: readonly string[]) =>
+    names.length > 0 ? [`${title}:`, ...names.map((name) => `  ${name}`)] : []
+  const all = comparisons.flatMap(({ metrics }) => metrics)
+  const count = (verdict: string) => all.filter((one) => one.verdict === verdict).length
+  const slower = comparisons.filter(({ exitStatus }) => exitStatus === 3)
+  const ends = [
+    ...lines('Doubts', doubts),
+    ...lines('Only in a', onlyInA),
+    ...lines('Only in b', onlyInB),
+    ...lines(
+      'With something slower',
+      slower.map(({ a }) => a.result.bench),
+    ),
+    `${comparisons.length} comparisons: ${count('slower')} slower, ${count('faster')} faster, ` +
+      `${count('same')} the same within noise, ${count('unjudged')} not judged`,
+  ]
+  const each = comparisons.map((one) => `${one.a.result.bench}\n${comparisonText(one)}`)
+  return `${[...each, ends.join('\n')].join('\n')}\n`
 }

@@ -1,3 +1,3 @@
 export { renderReport, type Report } from './render.ts'
-export { renderComparison } from './comparison.ts'
+export { renderComparison, renderComparisonSet } from './comparison.ts'
 export { writeReport } from './write.ts'

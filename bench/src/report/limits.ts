@@ -20,10 +20,17 @@ const slowing: readonly (readonly [bit: bigint, what: string])[] = [
 function throttled({ source, result }: ReportedResult): Limit[] {
   const masks = result.cases.flatMap((one) => {
     const samples = 'samples' in one ? (one.samples as Record<string, unknown>) : {}
-    return Array.isArray(samples.throttleReasons) ? (samples.throttleReasons as string[]) : []
+    const texts = Array.isArray(samples.throttleReasons)
+      ? (samples.throttleReasons as string[]).filter((mask) => /^0x[0-9a-f]+$/i.test(mask))
+      : []
+    const bits = Array.isArray(samples.throttleBits) ? (samples.throttleBits as unknown[]) : []
+    return [
+      ...texts.map(BigInt),
+      ...bits.filter((one) => Number.isSafeInteger(one)).map((one) => BigInt(one as number)),
+    ]
   })
   const reasons = slowing
-    .filter(([bit]) => masks.some((mask) => /^0x[0-9a-f]+$/i.test(mask) && BigInt(mask) & bit))
+    .filter(([bit]) => masks.some((mask) => mask & bit))
     .map(([, what]) => what)
   if (reasons.length === 0) return []
   return [

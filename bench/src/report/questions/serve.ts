@@ -75,7 +75,7 @@ export const serveOffline: Question = {
 function rateName(one: PlacedCase): string {
   const asked = 'rate' in one.parameters ? '' : `load ${text(one, 'load')}`
   const { value } = shown(one.metrics.achievedArrivalsPerSecond)
-  const rate = value === null ? text(one, 'rate') : formatNumber(value)
+  const rate = value === null ? text(one, 'rate') : formatNumber(Number(value.toPrecision(2)))
   return [asked, rate && `${rate}/s`].filter(Boolean).join(', ')
 }
 
@@ -135,7 +135,11 @@ export const goodput: Question = {
             ? [
                 figureOf(`goodput${suffix}`, of, results, {
                   title: `Goodput${about}`,
-                  spec: rowsSpec(points, { axis: 'requests per second', bars: true }),
+                  spec: rowsSpec(points, {
+                    axis: 'requests per second',
+                    bars: true,
+                    marks: arrivalMarks(cases, load),
+                  }),
                   caption: `${rounds} ${levelText(of)}`,
                 }),
               ]
@@ -152,6 +156,17 @@ export const goodput: Question = {
         ]
       }),
     ),
+}
+
+/** The rates at which requests came: no goodput is more. */
+function arrivalMarks(cases: readonly PlacedCase[], load: (one: PlacedCase) => string) {
+  const names = [...new Set(cases.filter(isServed).map(load))]
+  return names.flatMap((name) => {
+    const one = cases.find((each) => isServed(each) && load(each) === name)
+    const { value } = shown(one?.metrics.achievedArrivalsPerSecond)
+    const label = names.length > 1 ? `arrivals, ${name}` : 'arrivals'
+    return value === null ? [] : [{ value, label }]
+  })
 }
 
 /** The limits that requests were held to, as the result has them. */
