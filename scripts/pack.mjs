@@ -40,10 +40,13 @@ const largestTarball = 150 * 2 ** 20
 const readJson = (file) => JSON.parse(readFileSync(file, 'utf8'))
 const writeJson = (file, value) => writeFileSync(file, `${JSON.stringify(value, undefined, 2)}\n`)
 
-/** Folders of `packages/` that are published. */
+/** Where a package's sources are: in `packages/`, but for the benchmarks. */
+const folderOf = (name) => (name === 'bench' ? join(root, name) : join(root, 'packages', name))
+
+/** Folders of `packages/` that are published, and `bench`. */
 export function publishedPackages() {
-  return readdirSync(join(root, 'packages')).filter(
-    (name) => !readJson(join(root, 'packages', name, 'package.json')).private,
+  return [...readdirSync(join(root, 'packages')), 'bench'].filter(
+    (name) => !readJson(join(folderOf(name), 'package.json')).private,
   )
 }
 
@@ -57,7 +60,7 @@ const cudaAddons = {
 
 /** Whether the package has an addon of its own. */
 function hasAddon(name) {
-  return existsSync(join(root, 'packages', name, 'CMakeLists.txt'))
+  return existsSync(join(folderOf(name), 'CMakeLists.txt'))
 }
 
 /** The package's addons that were built. Only those for GPUs may be missing, `withoutCuda`. */
@@ -65,7 +68,7 @@ function builtAddons(name, withoutCuda) {
   if (!hasAddon(name)) return []
   const files = [...new Set(['addon.node', cudaAddons[name] ?? 'addon.node'])]
   return files.filter((file) => {
-    if (existsSync(join(root, 'packages', name, file))) return true
+    if (existsSync(join(folderOf(name), file))) return true
     const cuda = file === cudaAddons[name]
     if (cuda && withoutCuda) return false
     const build = cuda ? 'npm run build:cuda' : 'npm run build'
@@ -92,16 +95,18 @@ function freshFolder(folder) {
 
 /** Stages the JavaScript package `packages/<name>`; returns its folder. */
 function stagePackage(name, stage) {
-  const source = join(root, 'packages', name)
+  const source = folderOf(name)
   if (!existsSync(join(source, 'dist'))) {
-    throw new BootstrapError(`packages/${name}/dist is missing: run npm run build first.`)
+    throw new BootstrapError(`${name}/dist is missing: run npm run build first.`)
   }
   const folder = freshFolder(join(stage, name))
-  cpSync(join(source, 'dist'), join(folder, 'dist'), { recursive: true })
+  const manifest = readJson(join(source, 'package.json'))
+  for (const file of manifest.files) {
+    cpSync(join(source, file), join(folder, file), { recursive: true })
+  }
   if (existsSync(join(source, 'README.md')))
     cpSync(join(source, 'README.md'), join(folder, 'README.md'))
 
-  const manifest = readJson(join(source, 'package.json'))
   for (const key of ['scripts', 'devDependencies', 'binary', 'nx']) delete manifest[key]
   manifest.files.push('NOTICE')
   manifest.exports = withoutSources(manifest.exports)
@@ -120,7 +125,7 @@ function stagePlatformPackage(name, addons, stage, env) {
   if (!(platform in platforms)) {
     throw new BootstrapError(`${platform} has no platform packages yet: see scripts/pack.mjs.`)
   }
-  const source = join(root, 'packages', name)
+  const source = folderOf(name)
   const folder = freshFolder(join(stage, `${name}-${platform}`))
   const files = [...addons]
   for (const addon of addons) cpSync(join(source, addon), join(folder, addon))

@@ -36,8 +36,9 @@ class Stream {
   cudaStream_t handle_ = nullptr;
 };
 
-// Another thread waits for the stream, and this one sleeps meanwhile, as JavaScript's does: the next
-// pass finds a core that has rested and caches that others have used. Who polls finds them warm.
+// Another thread waits for the stream, and this one sleeps meanwhile, as JavaScript's does: the
+// next pass finds a core that has rested and caches that others have used. Who polls finds them
+// warm.
 void AwaitAsleep(const Stream& stream) {
   cudaError_t status = cudaSuccess;
   std::thread([&] { status = cudaStreamSynchronize(stream.handle()); }).join();

@@ -1,6 +1,5 @@
-#include "attention/cuda/zero_counter.h"
-
 #include "attention/cuda/cuda_error.h"
+#include "attention/cuda/zero_counter.h"
 
 namespace vattention::attention::cuda {
 
