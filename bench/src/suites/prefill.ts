@@ -49,7 +49,7 @@ const quickCpu: Defaults = {
   caches: ['split', 'interleaved', 'paged-16'],
 }
 
-function settingsOf({ device, settings: { quick } }: SuiteContext): PrefillSettings {
+function settingsOf({ settings: { quick } }: SuiteContext): PrefillSettings {
   const rounds = quick ? { most: 4, least: 2, warmUp: 1 } : { most: 40, least: 5, warmUp: 1 }
   const leastMs = quick ? 5 : 25
   return { rounds, leastMs, thorough: true }
