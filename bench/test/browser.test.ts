@@ -12,14 +12,18 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 import { renderReport, writeReport } from '../src/index.ts'
 import { committed } from './support/committed.ts'
+import { suiteResults } from './support/suite-results.ts'
 
 let folder: string
 let path: string
+let suitesPath: string
 let browser: Browser
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'vattention-page-'))
   path = await writeReport(folder, await renderReport(await committed()))
+  const suites = suiteResults().map((result) => ({ source: `${result.bench}.json`, result }))
+  suitesPath = await writeReport(join(folder, 'suites'), await renderReport(suites))
   browser = await launch({
     args: [...chromium.args, '--no-sandbox'],
     executablePath: await chromium.executablePath(),
@@ -32,10 +36,10 @@ afterAll(async () => {
 })
 
 /** Opens the page; `heard` is whatever it says or asks for. */
-async function open(width: number, scheme: 'light' | 'dark') {
+async function open(width: number, scheme: 'light' | 'dark', opened = path) {
   const page = await browser.newPage()
   const heard: string[] = []
-  const url = pathToFileURL(path).href
+  const url = pathToFileURL(opened).href
   page.on('console', (message) => heard.push(`console: ${message.text()}`))
   page.on('pageerror', (error) => heard.push(`error: ${String(error)}`))
   page.on('request', (request) => {
@@ -62,6 +66,21 @@ const tooWide = (page: Page) =>
       over: over.slice(0, 5).map((one) => `${one.tagName} ${one.textContent?.slice(0, 60)}`),
     }
   })
+
+/** Texts of plots that are cut off, or too small. */
+const unreadable = (page: Page) =>
+  page.$$eval('figure', (figures) =>
+    figures.flatMap((figure) => {
+      const svg = figure.querySelector('svg')!
+      const { left, right } = svg.getBoundingClientRect()
+      return [...svg.querySelectorAll('text')].flatMap((text) => {
+        const box = text.getBoundingClientRect()
+        const cut = box.width > 0 && (box.left < left - 1 || box.right > right + 1)
+        const small = box.height > 0 && box.width > 0 && Math.max(box.height, box.width) < 6
+        return cut || small ? [`${figure.id}: ${text.textContent}`] : []
+      })
+    }),
+  )
 
 describe.each([1280, 390])('at %i px', (width) => {
   it.each(['light', 'dark'] as const)(
@@ -91,19 +110,15 @@ describe.each([1280, 390])('at %i px', (width) => {
 
   it('shows no plot with text beyond its edge, and none too small to read', async () => {
     const { page } = await open(width, 'light')
-    const found = await page.$$eval('figure', (figures) =>
-      figures.flatMap((figure) => {
-        const svg = figure.querySelector('svg')!
-        const { left, right } = svg.getBoundingClientRect()
-        return [...svg.querySelectorAll('text')].flatMap((text) => {
-          const box = text.getBoundingClientRect()
-          const cut = box.width > 0 && (box.left < left - 1 || box.right > right + 1)
-          const small = box.height > 0 && box.width > 0 && Math.max(box.height, box.width) < 6
-          return cut || small ? [`${figure.id}: ${text.textContent}`] : []
-        })
-      }),
-    )
-    expect(found).toEqual([])
+    expect(await unreadable(page)).toEqual([])
+    await page.close()
+  })
+
+  it('fits a page of all suites, with their plots and tables', async () => {
+    const { page, heard } = await open(width, 'dark', suitesPath)
+    expect(await tooWide(page)).toEqual({ scrolls: false, over: [] })
+    expect(await unreadable(page)).toEqual([])
+    expect(heard).toEqual([])
     await page.close()
   })
 

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -57,6 +57,33 @@ describe('the command', () => {
     expect(readdirSync(out)).toEqual(['comparison.html'])
   })
 
+  it('compares folders, and reports on them', async () => {
+    const [a, b] = [join(folder, 'a'), join(folder, 'b')]
+    await writeResult(join(a, 'cpu-example', 'result.json'), resultOf([timed('x', 10)]))
+    await writeResult(join(b, 'result.json'), resultOf([timed('x', 20)]))
+    writeFileSync(join(b, 'other.json'), '{"schemaVersion":1,"bench":"x"}')
+    const out = join(folder, 'both')
+    const compared = await run('report', '--compare', a, b, '--out', out)
+    expect(compared).toMatchObject({
+      status: 3,
+      out: expect.stringContaining('1 comparisons: 1 slower'),
+    })
+    expect(compared.out).toContain('other.json is no result')
+    expect(readdirSync(out)).toEqual(['comparison.html'])
+    expect((await run('report', '--compare', b, a)).status).toBe(0)
+    // A file beside a folder, and a folder alone.
+    expect((await run('report', '--compare', before, b)).status).toBe(3)
+    expect(await run('report', b, '--out', join(folder, 'page'))).toMatchObject({
+      status: 0,
+      error: expect.stringContaining('other.json is no result'),
+    })
+    mkdirSync(join(folder, 'empty'))
+    expect(await run('report', '--compare', a, join(folder, 'empty'))).toMatchObject({
+      status: 2,
+      error: expect.stringContaining('no result in this folder'),
+    })
+  })
+
   it('says what is wrong with a file, and fails', async () => {
     writeFileSync(after, '{"schemaVersion":1,"bench":"x"}')
     const { status, error } = await run('report', after, '--out', join(folder, 'none'))
@@ -65,7 +92,11 @@ describe('the command', () => {
   })
 
   it.each([
-    ['one file to compare', ['report', '--compare', 'a.json'], /takes two files, not 1/],
+    [
+      'one file to compare',
+      ['report', '--compare', 'a.json'],
+      /takes two files or two folders, not 1/,
+    ],
     ['a threshold that is none', ['report', '--compare', 'a', 'b', '--threshold', 'x'], /not "x"/],
     ['a threshold without a comparison', ['report', 'a', '--threshold', '1'], /is for --compare/],
     ['no files', ['report'], /missing required argument/],

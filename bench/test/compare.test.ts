@@ -1,6 +1,14 @@
 import { describe, expect, it } from 'vitest'
 
-import { compareResults, comparisonText, renderComparison, type Result } from '../src/index.ts'
+import {
+  compareResults,
+  compareSets,
+  comparisonSetText,
+  comparisonText,
+  renderComparison,
+  renderComparisonSet,
+  type Result,
+} from '../src/index.ts'
 import { committed } from './support/committed.ts'
 import { resultOf, timed } from './support/result.ts'
 
@@ -103,5 +111,85 @@ describe('comparing two results', () => {
     expect(text).toContain('&lt;b&gt;&amp;')
     expect(text).not.toContain('<b>&')
     expect(text).toContain('100.0 %')
+  })
+})
+
+describe('comparing two collections of results', () => {
+  const device = {
+    name: 'NVIDIA H200',
+    computeCapability: '9.0',
+    memoryBytes: 2 ** 37,
+    driver: '580',
+    cuda: '13.0',
+    maxSmClockMhz: 1980,
+    powerLimitW: 700,
+    clocksBefore: null,
+    clocksAfter: null,
+  }
+  const result = (source: string, ms: number, more: Partial<Result> = {}) =>
+    sourced(source, resultOf([timed('x', ms)], more))
+
+  it('pairs them by bench and device', () => {
+    const set = compareSets(
+      [
+        result('a/decode.json', 10, { bench: 'decode' }),
+        result('a/gpu.json', 1, { bench: 'decode', device }),
+        result('a/step.json', 5, { bench: 'step' }),
+      ],
+      [
+        result('b/gpu.json', 2, { bench: 'decode', device }),
+        result('b/decode.json', 10, { bench: 'decode' }),
+        result('b/vmm.json', 5, { bench: 'vmm' }),
+      ],
+    )
+    expect(set.comparisons.map(({ a, b }) => [a.source, b.source])).toEqual([
+      ['a/decode.json', 'b/decode.json'],
+      ['a/gpu.json', 'b/gpu.json'],
+    ])
+    expect(set).toMatchObject({
+      onlyInA: ['step on CPU'],
+      onlyInB: ['vmm on CPU'],
+      doubts: [],
+      exitStatus: 3,
+    })
+    const text = comparisonSetText(set)
+    expect(text).toContain('2 comparisons: 1 slower, 0 faster, 1 the same within noise')
+    expect(text).toContain('With something slower:\n  decode on NVIDIA H200')
+    const page = renderComparisonSet(set)
+    expect(page.indexOf('<h2>decode on NVIDIA H200')).toBeLessThan(
+      page.indexOf('<h2>decode on CPU'),
+    )
+  })
+
+  it('takes the newest full run of each, and says so', () => {
+    const at = (hour: number, more: Partial<Result> = {}) => ({
+      startedAt: `2026-01-02T0${hour}:00:00.000Z`,
+      ...more,
+    })
+    const set = compareSets(
+      [
+        result('old', 10, at(1)),
+        result('new', 20, at(3)),
+        result('smoke', 99, at(5, { label: 'smoke' })),
+      ],
+      [result('after', 20, at(6))],
+    )
+    expect(set.comparisons.map(({ a }) => a.source)).toEqual(['new'])
+    expect(set.exitStatus).toBe(0)
+    expect(set.doubts).toEqual(['a has 3 results of example on CPU: the newest is compared, new'])
+    expect(comparisonSetText(set)).toContain(set.doubts[0])
+    expect(renderComparisonSet(set)).toContain(set.doubts[0])
+  })
+
+  it('has the doubts of every pair', () => {
+    const set = compareSets([result('a', 1)], [result('b', 1, { label: 'smoke' })])
+    expect(set.comparisons[0]!.doubts).toEqual(['b is a smoke run, which gives no figures'])
+    expect(renderComparisonSet(set)).toContain('b is a smoke run')
+  })
+
+  it('refuses what has nothing in common', () => {
+    expect(() => compareSets([result('a', 1)], [result('b', 1, { bench: 'other' })])).toThrow(
+      /before has example on CPU, after has other on CPU/,
+    )
   })
 })

@@ -15,8 +15,9 @@ export interface ComparisonSet {
   readonly exitStatus: 0 | 3
 }
 
-/** What results are paired by, in words. */
-const placeOf = ({ result }: SourcedResult) => `${result.bench} on ${result.device?.name ?? 'CPU'}`
+/** What results are paired by, in words: `decode on NVIDIA H200`. */
+export const placeOf = ({ result }: SourcedResult) =>
+  `${result.bench} on ${result.device?.name ?? 'CPU'}`
 
 /** Full runs before smoke runs, then the newest: the one that stands for a bench and device. */
 function newest(results: readonly SourcedResult[]): SourcedResult {

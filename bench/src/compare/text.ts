@@ -1,6 +1,6 @@
 import { formatNumber, formatShare } from '../report/format.ts'
 import type { ComparedMetric, Comparison } from './compare.ts'
-import type { ComparisonSet } from './sets.ts'
+import { placeOf, type ComparisonSet } from './sets.ts'
 
 function line({ caseName, metric, unit, a, b, worseBy, limit }: ComparedMetric): string {
   const values = `${formatNumber(a.value)} -> ${formatNumber(b.value)} ${unit.symbol}`.trimEnd()
@@ -59,11 +59,11 @@ export function comparisonSetText({
     ...lines('Only in b', onlyInB),
     ...lines(
       'With something slower',
-      slower.map(({ a }) => a.result.bench),
+      slower.map(({ a }) => placeOf(a)),
     ),
     `${comparisons.length} comparisons: ${count('slower')} slower, ${count('faster')} faster, ` +
       `${count('same')} the same within noise, ${count('unjudged')} not judged`,
   ]
-  const each = comparisons.map((one) => `${one.a.result.bench}\n${comparisonText(one)}`)
+  const each = comparisons.map((one) => `${placeOf(one.a)}\n${comparisonText(one)}`)
   return `${[...each, ends.join('\n')].join('\n')}\n`
 }

@@ -1,5 +1,5 @@
 import type { ComparedMetric, Comparison, Verdict } from '../compare/compare.ts'
-import type { ComparisonSet } from '../compare/sets.ts'
+import { placeOf, type ComparisonSet } from '../compare/sets.ts'
 import { formatNumber, formatShare } from './format.ts'
 import { html, type Markup } from './html/html.ts'
 import { page } from './html/page.ts'
@@ -76,7 +76,7 @@ export function renderComparisonSet(set: ComparisonSet): string {
       <h1>${title}</h1>
       <p class="quiet">
         ${comparisons.length} benches, paired by bench and device:
-        ${comparisons.map(placeOf).join(', ')}
+        ${comparisons.map(({ a }) => placeOf(a)).join(', ')}
       </p>
     </header>
     <main>
@@ -87,14 +87,11 @@ export function renderComparisonSet(set: ComparisonSet): string {
   return page(title, body)
 }
 
-const placeOf = ({ a: { result } }: Comparison) =>
-  `${result.bench} on ${result.device?.name ?? 'CPU'}`
-
 /** One of several: open where something is slower. */
 function section(comparison: Comparison): Markup {
   const { metrics, regressions, doubts, onlyInA, onlyInB } = comparison
   const slower = regressions.length
-  return html`<h2>${placeOf(comparison)}</h2>
+  return html`<h2>${placeOf(comparison.a)}</h2>
     ${sides(comparison)} ${list('What makes this doubtful', doubts)}
     <details ${slower > 0 ? 'open' : ''}>
       <summary>${metrics.length} metrics, ${slower} of them slower beyond noise</summary>

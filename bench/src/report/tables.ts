@@ -62,34 +62,92 @@ function metricColumns(key: string, cases: readonly PlacedCase[]): Column[] {
   }))
 }
 
-function casesTable(of: ReportedResult, cases: readonly PlacedCase[]): Markup {
-  const parameters = distinct(cases.map(({ parameters }) => Object.keys(parameters)))
-  const metrics = distinct(cases.map(({ metrics }) => Object.keys(metrics)))
-  const columns: Column[] = [
-    ...parameters.map((key): Column => ({
-      head: key,
-      cell: ({ parameters }) => {
-        const value = parameters[key]
-        if (value === undefined || value === null) return { text: '–', sort: null }
-        const number = typeof value === 'number'
-        return { text: String(value), sort: number ? value : String(value), number }
-      },
-    })),
-    ...metrics.flatMap((key) => metricColumns(key, cases)),
-    {
-      head: 'in the file',
-      cell: ({ index }) => ({ text: html`<code>cases[${index}]</code>`, sort: index }),
+/** Room of a table, in columns of one number. */
+const mostColumns = 10
+
+/** Room that a metric takes: a median stands beside its interval. */
+function columnsOf(key: string, cases: readonly PlacedCase[]): number {
+  const found = cases.map(({ metrics }) => metrics[key])
+  const isObject = (metric: Metric | undefined) => typeof metric === 'object' && metric !== null
+  if (!found.some(isObject)) return 1
+  return found.some((metric) => isObject(metric) && !('median' in (metric as object))) ? 3 : 2
+}
+
+/** Metrics in parts that fit into a table each. */
+function tableParts(metrics: readonly string[], cases: readonly PlacedCase[], room: number) {
+  const parts: string[][] = []
+  let taken = Infinity
+  for (const key of metrics) {
+    const columns = columnsOf(key, cases)
+    if (taken + columns > room) {
+      parts.push([])
+      taken = 0
+    }
+    parts.at(-1)!.push(key)
+    taken += columns
+  }
+  return parts
+}
+
+function parameterColumn(key: string): Column {
+  return {
+    head: key,
+    cell: ({ parameters }) => {
+      const value = parameters[key]
+      if (value === undefined || value === null) return { text: '–', sort: null }
+      const number = typeof value === 'number'
+      return { text: String(value), sort: number ? value : String(value), number }
     },
-  ]
-  return table({
-    caption: html`${fileName(of.source)}: ${of.result.bench}, ${cases.length} cases; medians with
-    [95 % interval] and number of samples n`,
-    heads: columns.map(({ head }) => head),
-    rows: cases.map((one) => columns.map(({ cell }) => cell(one))),
+  }
+}
+
+const placeColumn: Column = {
+  head: 'in the file',
+  cell: ({ index }) => ({ text: html`<code>cases[${index}]</code>`, sort: index }),
+}
+
+/** What a table is of, and what its numbers are. */
+function captionOf(
+  { source, result }: ReportedResult,
+  cases: number,
+  [part, parts]: readonly number[],
+  all: string,
+): string {
+  return [
+    `${fileName(source)}: ${result.bench}, ${cases} cases`,
+    part === undefined ? '' : `, part ${part} of ${parts}`,
+    '; medians with [95 % interval] and number of samples n',
+    all === '' ? '' : `. All: ${all}`,
+  ].join('')
+}
+
+/** Tables of cases that were measured alike: as many as their metrics have room in. */
+function casesTables(of: ReportedResult, cases: readonly PlacedCase[]): Markup[] {
+  const parameters = distinct(cases.map((one) => Object.keys(one.parameters)))
+  const metrics = distinct(cases.map((one) => Object.keys(one.metrics)))
+  // What is the same in all rows is said once.
+  const same = parameters.filter(
+    (key) =>
+      cases.length > 1 && cases.every((one) => one.parameters[key] === cases[0]!.parameters[key]),
+  )
+  const own = parameters.filter((key) => !same.includes(key))
+  const all = same.map((key) => `${key} ${String(cases[0]!.parameters[key])}`).join(', ')
+  const parts = tableParts(metrics, cases, Math.max(3, mostColumns - own.length))
+  return parts.map((part, i) => {
+    const columns = [
+      ...own.map(parameterColumn),
+      ...part.flatMap((key) => metricColumns(key, cases)),
+      placeColumn,
+    ]
+    return table({
+      caption: captionOf(of, cases.length, parts.length > 1 ? [i + 1, parts.length] : [], all),
+      heads: columns.map(({ head }) => head),
+      rows: cases.map((one) => columns.map(({ cell }) => cell(one))),
+    })
   })
 }
 
-/** All numbers of a result: a table for each kind of case. */
+/** All numbers of a result: tables for each kind of case. */
 export function resultTables(of: ReportedResult): Markup[] {
   const kinds = new Map<string, PlacedCase[]>()
   for (const one of of.cases) {
@@ -97,5 +155,5 @@ export function resultTables(of: ReportedResult): Markup[] {
     const key = Object.keys(one.metrics)[0] ?? ''
     kinds.set(key, [...(kinds.get(key) ?? []), one])
   }
-  return [...kinds.values()].map((cases) => casesTable(of, cases))
+  return [...kinds.values()].flatMap((cases) => casesTables(of, cases))
 }

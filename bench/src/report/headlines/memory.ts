@@ -1,5 +1,6 @@
 import { formatNumber, formatShare } from '../format.ts'
 import { latenciesOf, machineName, number, text, type ReportedResult } from '../question.ts'
+import { isCapped } from '../questions/fragmentation.ts'
 import { largest, range, valueOf, valuesOf, type Headline } from './headline.ts'
 
 /** The slowest step, and the fastest prompt. */
@@ -109,7 +110,11 @@ export function fragmentation(of: ReportedResult): Headline[] {
   const batches = of.cases.filter(
     ({ parameters: { part, sharing } }) => part === 'max-batch' && sharing === false,
   )
-  const traces = [...new Set(batches.map((one) => text(one, 'trace')))]
+  // Where not memory ended one of them, nothing is said about the others.
+  const capped = new Set(batches.filter(isCapped).map((one) => text(one, 'trace')))
+  const traces = [...new Set(batches.map((one) => text(one, 'trace')))].filter(
+    (trace) => !capped.has(trace),
+  )
   const against = (about: string, pattern: RegExp): Headline[] => {
     const ratios = traces.flatMap((trace) => {
       const own = batches.filter((one) => text(one, 'trace') === trace)
@@ -137,11 +142,11 @@ export function fragmentation(of: ReportedResult): Headline[] {
   return [...against('paged', /^paged-/), ...against('static reservation', /^static$/)]
 }
 
-/** How much of what could be found is found. */
+/** How much of what could be found is found, with the most memory that was tried. */
 export function prefix(of: ReportedResult): Headline[] {
-  const ample = of.cases.filter(
-    ({ parameters: { sharing, memoryShare } }) => sharing === true && Number(memoryShare) >= 1,
-  )
+  const sharing = of.cases.filter(({ parameters }) => parameters.sharing === true)
+  const most = Math.max(...sharing.map((one) => number(one, 'memoryShare')))
+  const ample = sharing.filter((one) => number(one, 'memoryShare') === most)
   const kinds = [
     ['contiguous', /^(split|interleaved|layer-group)/],
     ['paged', /^paged-/],
@@ -157,7 +162,7 @@ export function prefix(of: ReportedResult): Headline[] {
       about: `Tokens of prompts found in the cache, ${kind}`,
       value: formatShare(best.value),
       unit: '',
-      detail: `at most ${formatShare(ceiling)}: ${text(best.one, 'cache')}, ${text(best.one, 'trace')}`,
+      detail: `${text(best.one, 'cache')}, ${text(best.one, 'trace')}, memory for ${formatShare(most)} of its tokens; ${formatShare(ceiling)} with any memory`,
       source: of.source,
     }
   })

@@ -30,7 +30,7 @@ figure{margin:0 0 1.2rem;max-width:38rem;break-inside:avoid}
 @media(min-width:960px){.one{display:grid;grid-template-columns:minmax(0,1fr) minmax(0,38rem);gap:2.5rem}}
 figure svg{display:block;width:100%;height:auto}
 figure b{font-weight:600}
-details{margin:.6rem 0;border:1px solid var(--line);border-radius:8px;padding:.2rem .8rem}
+details{margin:.6rem 0;border:1px solid var(--line);border-radius:8px;padding:.2rem .8rem;overflow-x:auto}
 summary{cursor:pointer;padding:.35rem 0;overflow-wrap:anywhere}
 table{border-collapse:collapse;width:100%;font-size:.87rem;margin:.6rem 0 1rem}
 caption{text-align:left;padding:.3rem 0}
@@ -45,7 +45,7 @@ td small{color:var(--quiet);white-space:nowrap}
 dl{display:grid;grid-template-columns:minmax(7rem,max-content) minmax(0,1fr);gap:.2rem .9rem;margin:.4rem 0;font-size:.9rem}
 dt{color:var(--quiet)}dd{margin:0;overflow-wrap:anywhere}
 footer{margin-top:3rem;padding-bottom:2rem}
-@media(max-width:760px){
+@media(max-width:1020px){
  table,caption,tbody,tr,td{display:block;width:100%}
  thead tr{display:flex;flex-wrap:wrap;gap:.1rem .8rem}
  thead,th{display:block}th{border:0;padding:0}

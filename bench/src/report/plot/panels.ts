@@ -19,6 +19,8 @@ export interface PanelsOptions {
   readonly log?: boolean
   /** Of a panel. Defaults to 90. */
   readonly height?: number
+  /** Values beyond it are not drawn. Defaults to the largest. */
+  readonly most?: number
   /** A line that keeps its value until the next point. Defaults to `false`: straight lines. */
   readonly steps?: boolean
 }
@@ -28,7 +30,7 @@ const axisWidth = 52
 
 /** Panels of lines, one below the other, with the same axes: what changes over time, for each thing. */
 export function panelsSpec(points: readonly PanelPoint[], options: PanelsOptions): PlotSpec {
-  const { xAxis, yAxis, log = false, height = 90, steps = false } = options
+  const { xAxis, yAxis, log = false, height = 90, steps = false, most } = options
   const series = [...new Set(points.map((one) => one.series))]
   const panels = [...new Set(points.map((one) => one.panel))]
   return {
@@ -58,6 +60,7 @@ export function panelsSpec(points: readonly PanelPoint[], options: PanelsOptions
         type: 'line',
         strokeWidth: 1.4,
         strokeJoin: 'round',
+        clip: most !== undefined,
         ...(steps && { interpolate: 'step-after' }),
       },
       encoding: {
@@ -72,7 +75,9 @@ export function panelsSpec(points: readonly PanelPoint[], options: PanelsOptions
           field: 'y',
           type: 'quantitative',
           title: yAxis,
-          scale: log ? { type: 'log' } : { zero: true, nice: true },
+          scale: log
+            ? { type: 'log' }
+            : { zero: true, nice: true, ...(most !== undefined && { domainMax: most }) },
           axis: { tickCount: 4, labelOverlap: true, ...(log && { format: '~s' }) },
         },
         color: {

@@ -1,5 +1,5 @@
 /** Letters of a line at most: more would leave no room for the plot. */
-const mostLetters = 30
+const mostLetters = 34
 
 /** Width of a letter in units of the plot, on the safe side. */
 const letterWidth = 7.2

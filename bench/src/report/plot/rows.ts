@@ -60,6 +60,7 @@ export function rowsSpec(points: readonly RowPoint[], options: RowsOptions): Plo
     axis: {
       tickCount: 5,
       labelOverlap: true,
+      labelSeparation: 6,
       titleAnchor,
       ...(log && { format: ',~r' }),
       ...(format !== undefined && { format }),

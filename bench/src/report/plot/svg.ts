@@ -18,7 +18,8 @@ export type PlotSpec = Pick<TopLevelSpec, 'data'> & Record<string, unknown>
 const config = {
   background: 'transparent',
   font: fonts,
-  padding: 4,
+  // On the right there are halves of labels, which are wider in some typefaces.
+  padding: { left: 4, top: 4, right: 8, bottom: 4 },
   axis: {
     labelColor: 'var(--ink)',
     titleColor: 'var(--quiet)',

@@ -1,5 +1,5 @@
 import type { PlacedCase } from '../../result/index.ts'
-import { formatBytes } from '../format.ts'
+import { formatBytes, formatNumber } from '../format.ts'
 import { panelsSpec, type PanelPoint } from '../plot/panels.ts'
 import { rowsSpec, type RowPoint } from '../plot/rows.ts'
 import {
@@ -46,12 +46,12 @@ const timelines = (of: ReportedResult): PlacedCase[] =>
 /** Bytes of a case over the trace's time. */
 function timeline(one: PlacedCase): PanelPoint[] {
   const seconds = one.samples?.seconds ?? []
+  const reserved = Math.max(0, ...(one.samples?.[columns.reserved] ?? []).map(Number))
+  const panel = `${text(one, 'cache')}: at most ${formatBytes(reserved)} reserved`
   return Object.entries(columns).flatMap(([series, key]) =>
     (one.samples?.[key] ?? []).flatMap((y, i): PanelPoint[] => {
       const x = seconds[i]
-      return typeof x === 'number' && y !== null
-        ? [{ panel: text(one, 'cache'), series, x, y }]
-        : []
+      return typeof x === 'number' && y !== null ? [{ panel, series, x, y }] : []
     }),
   )
 }
@@ -66,7 +66,11 @@ export const memoryOverTime: Question = {
       groupsBy(timelines(of), 'trace', 'sharing').flatMap(({ cases, suffix, about }): Figure[] => {
         const points = cases.flatMap(timeline)
         if (points.length === 0) return []
-        const { name, size } = byteUnit(points.map(({ y }) => y))
+        // Pools take all of their memory at once: drawn in full, they would leave nothing to see.
+        const most = Math.max(
+          ...points.filter(({ series }) => series !== 'reserved').map(({ y }) => y),
+        )
+        const { name, size } = byteUnit([most])
         return [
           figureOf(`fragmentation${suffix}`, of, results, {
             title: `Memory over time${about}`,
@@ -77,10 +81,11 @@ export const memoryOverTime: Question = {
                 yAxis: name,
                 height: 72,
                 steps: true,
+                most: most / size,
               },
             ),
             caption:
-              'Counted after every step, not timed: the same in every run. Reserved: physical memory that was taken; static: as much as the longest request needs, for each. Address space is in the table.',
+              'Counted after every step, not timed: the same in every run. Reserved: physical memory that was taken; static: as much as the longest request needs, for each. Lines of reserved memory end where they leave the plot. Address space is in the table.',
           }),
         ]
       }),
@@ -119,6 +124,10 @@ export const waste: Question = {
     }),
 }
 
+/** Whether something else than memory was too little. */
+export const isCapped = ({ parameters: { limitedBy } }: PlacedCase): boolean =>
+  limitedBy !== undefined && limitedBy !== 'memory'
+
 /** Bars of batches: a row for each cache. */
 function batchFigure(
   of: ReportedResult,
@@ -134,11 +143,16 @@ function batchFigure(
     return [{ row: cacheName(one), series, value, low: null, high: null }]
   })
   const limit = shown(cases[0]!.metrics.limitBytes).value
+  const capped = cases.filter(isCapped).map((one) => shown(one.metrics.sequencesCount).value ?? 0)
+  const cap =
+    capped.length > 0
+      ? ` Bars of ${formatNumber(Math.max(...capped))} were ended by the number of sequences that were tried, and not by memory.`
+      : ''
   return [
     figureOf(about.id, of, results, {
       title: `${about.title} in ${formatBytes(limit)}`,
       spec: rowsSpec(points, { axis: 'sequences that fit', bars: true }),
-      caption: 'Counted: requests of the trace at their full lengths, until no more fit.',
+      caption: `Counted: requests of the trace at their full lengths, until no more fit.${cap}`,
     }),
   ]
 }
