@@ -110,7 +110,7 @@ describe('the report of other results', () => {
     const { svgs, html } = await renderReport([{ source: 'smoke.json', result }])
     expect(svgs.size).toBe(1)
     for (const svg of svgs.values()) expect(svg).toContain('(smoke run)')
-    expect(html).toContain('These are smoke runs')
+    expect(html).toContain('This is a smoke run')
     expect(html).toContain('A smoke run')
   })
 

@@ -63,8 +63,8 @@ export async function renderReport(results: readonly SourcedResult[]): Promise<R
   const body = html`<header>
       <h1>vAttention: benchmark report</h1>
       <p class="quiet">
-        ${reported.length} result files, ${machines.join(' and ')}, measured
-        ${[...new Set([days[0]!, days.at(-1)!])].join(' to ')}
+        ${reported.length === 1 ? 'One result file' : `${reported.length} result files`},
+        ${machines.join(' and ')}, measured ${[...new Set([days[0]!, days.at(-1)!])].join(' to ')}
       </p>
     </header>
     <main>
@@ -93,10 +93,15 @@ export async function renderReport(results: readonly SourcedResult[]): Promise<R
 function smokeNotice(results: readonly ReportedResult[]): Markup | null {
   const smoke = results.filter(({ result }) => result.label === 'smoke')
   if (smoke.length === 0) return null
-  const which = smoke.length === results.length ? 'These are' : 'Some of these are'
+  const which =
+    results.length === 1
+      ? 'This is a smoke run'
+      : smoke.length === results.length
+        ? 'These are smoke runs'
+        : 'Some of these are smoke runs'
   return html`<p class="notice">
-    ${which} smoke runs (<code>--quick</code>): they tell that a bench works here. Figures to decide
-    by come from full runs on a machine with nothing else to do.
+    ${which} (<code>--quick</code>): that tells that a bench works here. Figures to decide by come
+    from full runs on a machine with nothing else to do.
   </p>`
 }
 
