@@ -9,7 +9,7 @@ import { readResult, writeResult, type Result } from '../result/index.ts'
 import { runSuite, type Suite } from '../suite/index.ts'
 import type { CommandContext } from './context.ts'
 import { progressLine } from './progress-line.ts'
-import { resultText } from './result-text.ts'
+import { resultLines } from './result-lines.ts'
 import type { ExitStatus } from './output.ts'
 import type { DeviceChoice, SharedOptions } from './shared-options.ts'
 
@@ -59,7 +59,7 @@ export async function runSuiteCommand(
     return 1
   }
   const { result, wrong, interrupted, failure } = run
-  output.write(resultText(result))
+  output.write(resultLines(result))
   const folder = join(options.out ?? environment.VATTENTION_RESULTS_DIR ?? 'bench-results', name)
   const path = join(folder, 'result.json')
   await writeResult(path, result)

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 
-import { readResult } from '../result/index.ts'
+import { readResult, type Result } from '../result/index.ts'
 import { FigureError } from './figure-error.ts'
 import { figureLinks } from './figure-link.ts'
 import { figureText } from './figure-text.ts'
@@ -36,8 +36,11 @@ export async function checkPage(path: string): Promise<CheckedPage> {
   let corrected = ''
   let at = 0
   const links = figureLinks(markdown)
+  // A page has many figures of few results.
+  const results = new Map<string, Result>()
   for (const { text, target, selector, from, to } of links) {
-    const { result } = await readResult(join(dirname(path), target))
+    const result = results.get(target) ?? (await readResult(join(dirname(path), target))).result
+    results.set(target, result)
     try {
       const expected = figureText(text, select(result, selector))
       if (expected !== text) {

@@ -1,3 +1,5 @@
+import { sum } from 'd3-array'
+
 import type { Clock } from '../harness/index.ts'
 
 /** How far a suite is. */
@@ -37,7 +39,6 @@ export class ProgressOfCells {
   /** Before cell `index`; after the last with `index` as many as there are. */
   at(index: number, cell: string | undefined): Progress {
     const count = this.#weights.length
-    const sum = (weights: readonly number[]) => weights.reduce((all, one) => all + one, 0)
     const all = sum(this.#weights)
     const done = all > 0 ? sum(this.#weights.slice(0, index)) / all : 1
     const elapsed = (this.#clock.now() - this.#began) / 1000

@@ -65,7 +65,7 @@ export async function runSuite(suite: Suite, run: SuiteRunOptions): Promise<Suit
     failure ??= error
   }
   const after = device.info && clocks(device.info.uuid)
-  const result: Result = {
+  const envelope = resultNumbers({
     schemaVersion,
     bench: suite.name,
     kind: suite.kind,
@@ -80,12 +80,11 @@ export async function runSuite(suite: Suite, run: SuiteRunOptions): Promise<Suit
     libraries: libraries(),
     protocol: { seed: settings.seed, budgetSeconds: settings.budgetSeconds, ...open.protocol },
     workload: open.workload,
-    bars: [...recorder.bars],
-    cases: [...recorder.cases],
-    skipped: [...recorder.skipped],
-  }
+  } as const)
+  // The recorder has made its numbers those of a result already: samples are many.
+  const { bars, cases, skipped } = recorder
   return {
-    result: resultNumbers(result),
+    result: { ...envelope, bars: [...bars], cases: [...cases], skipped: [...skipped] },
     wrong: recorder.wrong,
     interrupted: signal.aborted,
     ...(failure === undefined ? {} : { failure }),
