@@ -3,6 +3,7 @@
 //   node llama_engine.mjs <path of node-llama-cpp's entry> <threads>
 //
 //   {"op": "load", "model": "/path/model.gguf", "sequences": 8, "tokens": 1280, "batchSize": 512}
+//   {"op": "tokenize", "text": "control tokens are written out"}
 //   {"op": "generate", "prompt": [1, 2, 3], "count": 24}
 //   {"op": "serve", "prompts": [[1, 2, 3]], "count": 128}
 import { pathToFileURL } from 'node:url'
@@ -31,15 +32,37 @@ let model
 let context
 let slots = []
 
-/** Tokens after a prompt, greedy, past the end of the sequence. */
+/** So many tokens after a prompt, greedy, past the end of the sequence. */
 async function generate(slot, prompt, count) {
   await slot.clearHistory()
-  const tokens = []
-  for await (const token of slot.evaluate(prompt, { temperature: 0, yieldEogToken: true })) {
-    tokens.push(token)
-    if (tokens.length === count) return tokens
+  let left = count
+  const options = { temperature: 0, yieldEogToken: true }
+  for await (const _ of slot.evaluate(prompt, options)) if (--left === 0) return
+  throw new Error(`it ended after ${count - left} of ${count} tokens`)
+}
+
+/** A greedy answer up to its end, and how far the best two logits were apart at each token. */
+async function answer(slot, prompt, count) {
+  await slot.clearHistory()
+  const generateNext = {
+    token: true,
+    logits: { filter: { tokens: [], includeTop: 2 } },
+    options: { temperature: 0 },
   }
-  throw new Error(`it ended after ${tokens.length} of ${count} tokens`)
+  const tokens = []
+  const margins = []
+  let input = prompt
+  while (tokens.length < count) {
+    const last = input.at(-1)
+    const request = [...input.slice(0, -1), [last, { generateNext }]]
+    const { next } = (await slot.controlledEvaluate(request)).at(-1)
+    const [first, second] = [...next.logits.values()].sort((a, b) => b - a)
+    tokens.push(next.token)
+    margins.push(first - second)
+    if (model.isEogToken(next.token)) break
+    input = [next.token]
+  }
+  return { tokens, margins }
 }
 
 const versions = { nodeLlamaCpp: await library.getModuleVersion?.() }
@@ -59,8 +82,10 @@ await serveLines(async ({ op, ...request }) => {
       slots = Array.from({ length: sequences }, () => context.getSequence())
       return {}
     }
+    case 'tokenize':
+      return { tokens: [...model.tokenize(request.text, true)] }
     case 'generate':
-      return { tokens: await generate(slots[0], request.prompt, request.count) }
+      return answer(slots[0], request.prompt, request.count)
     case 'serve': {
       const start = performance.now()
       await Promise.all(

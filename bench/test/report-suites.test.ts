@@ -6,8 +6,10 @@ import {
   allocateResult,
   decodeResult,
   fragmentationResult,
+  launchResult,
   layoutResult,
   overheadResult,
+  overlapResult,
   peersResult,
   prefillResult,
   prefixResult,
@@ -52,7 +54,9 @@ describe('the plots of a suite', () => {
     decode: ['decode', 'decode-ratios', 'decode-memory', 'decode-reference', 'roofline'],
     fragmentation: ['fragmentation', 'max-batch', 'max-batch-computed', 'fragmentation-waste'],
     prefix: ['prefix', 'prefix-admit', 'prefix-copied'],
-    overhead: ['overhead', 'overhead-parts'],
+    overlap: ['overlap'],
+    overhead: ['overhead', 'overhead-parts', 'plan-run'],
+    launch: ['launch', 'launch-pages'],
     'serve-offline': ['serve-makespan', 'serve-tokens', 'serve-offline-ratios'],
     'serve-online': [
       'serve-ttft',
@@ -61,6 +65,7 @@ describe('the plots of a suite', () => {
       'serve-e2e',
       'goodput',
       'serve-online-ratios',
+      'serve-event-loop',
     ],
     peers: ['peers', 'peers-decode', 'peers-ratios', 'peers-engine', 'peers-engine-ratios'],
   }
@@ -233,6 +238,32 @@ describe('the numbers of a plot are those of its result', () => {
       expect.arrayContaining(['from JavaScript', 'from C++', 'FlashAttention-3 interleaved']),
     )
     expectValues(dots(await plot(overheadResult(), 'overhead-parts'), logX), [20, 60, 10])
+    expectValues(dots(await plot(overheadResult(), 'plan-run'), x), [1.25, 1.5])
+  })
+
+  it('overlap: the time beside each mapping, the noise, and what was mapped', async () => {
+    const svg = await plot(overlapResult(), 'overlap')
+    expectValues(dots(svg, x), [1, 1.125, 1.25, 1, 1.125, 0.75])
+    expect(texts(svg)).toEqual(
+      expect.arrayContaining(['cpu split, decode 4 × 2K', 'cpu split, prefill 1K']),
+    )
+    expect(texts(svg)).toEqual(
+      expect.arrayContaining(['nothing, once more', 'demand mapping', 'unthrottled mapping']),
+    )
+    const { html } = await render(overlapResult())
+    expect(html).toContain('mapped meanwhile, demand: 0.05 GB/s; unthrottled: 1 to 4 GB/s.')
+    expect(html).toContain('On a CPU the mapper has no core of its own')
+  })
+
+  it('launch: ours over upstream’s, and pages over an allocation', async () => {
+    const svg = await plot(launchResult(), 'launch')
+    expectValues(dots(svg, x), [1.05, 1.15])
+    expect(texts(svg)).toEqual(
+      expect.arrayContaining(['FlashAttention-3, cudaMalloc', 'prefill 16K', 'decode 16x16K']),
+    )
+    const pages = await plot(launchResult(), 'launch-pages')
+    expectValues(dots(pages, x), [0.85, 0.75])
+    expectValues(intervals(pages, x).flat(), [0.765, 0.935, 0.675, 0.825])
   })
 
   it('serving: makespans, throughput, latencies, goodput', async () => {
@@ -242,6 +273,9 @@ describe('the numbers of a plot are those of its result', () => {
     expectValues(dots(ttft, logX), [100, 200, 400, 800, 200, 400, 800, 1600])
     expect(texts(ttft)).toEqual(expect.arrayContaining(['split, sharing', 'load 0.7, 4.4/s']))
     expectValues(bars(await plot(serveOnlineResult(), 'goodput')), [4, 2])
+    const loop = await plot(serveOnlineResult(), 'serve-event-loop')
+    expectValues(dots(loop, logX), [0.5, 1, 2, 4])
+    expect(texts(loop)).toEqual(expect.arrayContaining(['split, sharing', '32 requests']))
     const { html } = await render(serveOnlineResult())
     expect(html).toContain('Limits: ttftSeconds 2, tpotSeconds 0.1.')
   })
@@ -254,6 +288,11 @@ describe('the numbers of a plot are those of its result', () => {
     expectValues(intervals(svg, x).flat(), [1.35, 1.65, 3.6, 4.4])
     expectValues(dots(await plot(peersResult(), 'peers-engine'), x), [120, 40])
     expectValues(dots(await plot(peersResult(), 'peers-engine-ratios'), x), [3])
+    const { html } = await render(peersResult())
+    expect(html).toContain(
+      'Greedy answer to Why?: parts at token 31 of 128, &quot; a&quot; here and &quot; the&quot; there (our best two logits are 0.125 apart).',
+    )
+    expect(html).toContain('Greedy answer to How?: the same 128 tokens.')
   })
 })
 
@@ -284,6 +323,14 @@ describe('the summary', () => {
     })
     expect(await cards(stepResult())).toMatchObject({
       'Step of the memory manager, p99': '16 µs',
+    })
+    expect(await cards(overlapResult())).toEqual({
+      'Attention beside demand mapping': '1.125 ×',
+      'Attention beside unthrottled mapping': '0.750 – 1.250 ×',
+    })
+    expect(await cards(launchResult())).toEqual({
+      'Our launches against upstream’s own': '1.05 – 1.15 ×',
+      'The same kernel over mapped pages against cudaMalloc': '0.75 – 0.85 ×',
     })
     expect(await cards(serveOfflineResult())).toMatchObject({
       'Engine offline, contiguous against paged': '1.33 ×',

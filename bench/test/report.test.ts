@@ -26,8 +26,10 @@ describe('the report of the committed results', () => {
       'step-cpu',
       'step-gpu',
       'allocation',
-      'overlap',
+      'step-overlap',
       'overhead',
+      'launch',
+      'launch-pages',
       'waste',
       'peers',
       'peers-ratios',
@@ -38,8 +40,6 @@ describe('the report of the committed results', () => {
       'cpu-call',
       'event-loop',
       'paged-calls',
-      'launch-ms',
-      'launch-speedRatio',
     ])
     for (const svg of report.svgs.values()) {
       expect(svg).toMatch(/^<svg xmlns="http:\/\/www\.w3\.org\/2000\/svg" viewBox="[^"]+"/)

@@ -50,7 +50,6 @@ Status CheckShape(const vattn_cache_shape& shape) {
 
 Status ResolveClasses(const vattn_contiguous_options& options, const DriverLimits& limits,
                       CacheConfig* config) {
-  config->share_page_bytes = options.share_page_bytes == 0 ? 2 * kMiB : options.share_page_bytes;
   if (options.page_classes == 0) {
     config->page_classes = limits.page_classes;
   } else {
@@ -73,6 +72,8 @@ Status ResolveClasses(const vattn_contiguous_options& options, const DriverLimit
           "), received ", bytes, " after ", classes[i - 1], ".");
     }
   }
+  config->share_page_bytes = options.share_page_bytes == 0 ? std::max(2 * kMiB, classes.front())
+                                                           : options.share_page_bytes;
   if (config->share_page_bytes < classes.front()) {
     return Status::InvalidArgument("expected share_page_bytes of at least the smallest page (",
                                    classes.front(), "), received ", config->share_page_bytes, ".");

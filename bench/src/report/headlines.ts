@@ -1,7 +1,7 @@
 import { cpu, decode, layout, prefill } from './headlines/attention.ts'
 import type { Headline } from './headlines/headline.ts'
-import { allocate, fragmentation, prefix, step, vmm } from './headlines/memory.ts'
-import { engine, overhead, peers, serveOffline, serveOnline } from './headlines/serving.ts'
+import { allocate, fragmentation, overlap, prefix, step, vmm } from './headlines/memory.ts'
+import { engine, launch, overhead, peers, serveOffline, serveOnline } from './headlines/serving.ts'
 import { ofBench, type ReportedResult } from './question.ts'
 
 /** What each bench comes to, in the order in which a reader meets it. */
@@ -14,7 +14,9 @@ const readers: Readonly<Record<string, (of: ReportedResult) => Headline[]>> = {
   vmm,
   fragmentation,
   prefix,
+  overlap,
   overhead,
+  launch,
   'serve-offline': serveOffline,
   'serve-online': serveOnline,
   peers,

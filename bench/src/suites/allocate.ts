@@ -1,6 +1,7 @@
 import { Option } from 'commander'
 
 import { namedCache, namedShape, type Suite } from '../suite/index.ts'
+import { allocateBars } from './allocate/bars.ts'
 import { demandOf } from './allocate/demand.ts'
 import { pageClassesOf } from './allocate/page-classes.ts'
 import { measurePrompts } from './allocate/prompts.ts'
@@ -70,6 +71,7 @@ export const allocate: Suite = {
           },
         },
       ]),
+      conclude: () => allocateBars(context),
       close: () => undefined,
     }
   },

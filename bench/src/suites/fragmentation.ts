@@ -55,7 +55,10 @@ export const fragmentation: Suite = {
           name: trace.name,
           weight: 3,
           measure: () =>
-            measureTrace(context, { shape, caches, trace, limitBytes, secondsPerStep }),
+            measureTrace(context, {
+              ...{ shape, caches, trace, limitBytes, secondsPerStep },
+              maxSequences: isGpu ? 1024 : 256,
+            }),
         })),
         {
           name: 'largest batch of published shapes, computed',

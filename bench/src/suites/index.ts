@@ -2,9 +2,11 @@ import type { Suite } from '../suite/index.ts'
 import { allocate } from './allocate.ts'
 import { decode } from './decode.ts'
 import { fragmentation } from './fragmentation.ts'
+import { launch } from './launch.ts'
 import { layout } from './layout.ts'
-import { peers } from './peers.ts'
 import { overhead } from './overhead.ts'
+import { overlap } from './overlap.ts'
+import { peers } from './peers.ts'
 import { prefill } from './prefill.ts'
 import { prefix } from './prefix.ts'
 import { serveOffline } from './serve-offline.ts'
@@ -22,7 +24,9 @@ export const suites: readonly Suite[] = [
   decode,
   fragmentation,
   prefix,
+  overlap,
   overhead,
+  launch,
   serveOffline,
   serveOnline,
   peers,

@@ -1,12 +1,15 @@
 import { Option } from 'commander'
 
-import { openBackends, type OpenBackends } from '../harness/index.ts'
+import { openBackends, type OpenBackends, type OpenedBackends } from '../harness/index.ts'
 import { namedCache, namedShape, type NamedCache, type Suite } from '../suite/index.ts'
 import { guarded } from './memory/guarded.ts'
 import { optionNumber, shapeNumbers } from './memory/describe.ts'
 import { count } from './option-values.ts'
+import { measureEmptyCalls } from './overhead/measure-call.ts'
 import { measureOverhead } from './overhead/measure.ts'
 import { blockPasses, warmUpPasses } from './overhead/time-block.ts'
+
+type Backends = OpenedBackends['found']
 
 /** The suite; tests give it backends of their own. */
 export const overheadWith = (open: OpenBackends): Suite => ({
@@ -18,6 +21,7 @@ export const overheadWith = (open: OpenBackends): Suite => ({
     new Option('--passes <count>', 'that are measured of each backend').argParser(count()),
     new Option('--sequences <count>', 'that decode').argParser(count()),
     new Option('--length <tokens>', 'of each sequence').argParser(count()),
+    new Option('--calls <count>', 'of plan.run in a sample, on the CPU').argParser(count()),
   ],
   budgetSeconds: { full: 90, quick: 20 },
   open(context) {
@@ -29,12 +33,29 @@ export const overheadWith = (open: OpenBackends): Suite => ({
     // Short: on a GPU it is not to be what is waited for, on the CPU the attention is part of run.
     const sequences = optionNumber(context, 'sequences', isGpu ? 256 : 4)
     const length = optionNumber(context, 'length', isGpu ? 64 : 8)
+    const calls = optionNumber(context, 'calls', settings.quick ? 2000 : 20_000)
+    let told = false
+    /** Opens the backends for a cell, and tells once which are missing. */
+    const withBackends = async (measure: (found: Backends) => Promise<void>) => {
+      const backends = await open(device, settings.backends)
+      try {
+        const missing = told ? [] : backends.missing
+        told = true
+        for (const { name, reason } of missing) context.recorder.skip(name, reason)
+        await measure(backends.found)
+      } finally {
+        backends[Symbol.dispose]()
+      }
+    }
     return {
       protocol: {
         timer: 'the host around the calls; on a GPU the stream is empty when they begin',
         order: `blocks of ${blockPasses} passes of one backend and cache; blocks shuffled within rounds`,
         warmUp: `${warmUpPasses} passes before each block`,
         run: isGpu ? 'launches alone' : 'with the attention itself, of so few tokens',
+        ...(!isGpu && {
+          call: `samples of ${calls} calls of plan.run, of sequences without new tokens: checks and handing over, nothing to compute`,
+        }),
         native: 'a process before and one after; medians of both together',
         passes,
       },
@@ -44,20 +65,32 @@ export const overheadWith = (open: OpenBackends): Suite => ({
         caches: caches.map(({ name }) => name),
       },
       cells: [
-        guarded(context, {
+        {
           name: `${sequences} x ${length}`,
-          measure: async (budgetMs) => {
-            const backends = await open(device, settings.backends)
-            try {
-              for (const { name, reason } of backends.missing) context.recorder.skip(name, reason)
+          weight: 3,
+          measure: (budgetMs: number) =>
+            withBackends((found) => {
               const about = { shape, caches, passes, sequences, length, budgetMs }
-              await measureOverhead(context, backends.found, about)
-            } finally {
-              backends[Symbol.dispose]()
-            }
-          },
-        }),
-      ],
+              return measureOverhead(context, found, about)
+            }),
+        },
+        // A GPU computes behind the calls: they cost what a pass says.
+        ...(isGpu
+          ? []
+          : [
+              {
+                name: 'plan.run beyond the kernel',
+                measure: (budgetMs: number) =>
+                  withBackends((found) =>
+                    measureEmptyCalls(context, found, {
+                      ...{ shape, caches, calls, budgetMs },
+                      batches: [1, 8, 64],
+                      samples: settings.quick ? 5 : 40,
+                    }),
+                  ),
+              },
+            ]),
+      ].map((cell) => guarded(context, cell)),
       close: () => undefined,
     }
   },

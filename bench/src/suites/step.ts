@@ -36,7 +36,9 @@ export const step: Suite = {
     const contiguous = caches.find(({ kind }) => kind === 'contiguous') ?? caches[0]!
     // One in a hundred sequences crosses into another page.
     const every = Math.round(100 / pageTokensOf(device.device, shape, contiguous))
-    const run = (budgetMs: number) => ({ steps, warmUp: Math.ceil(steps / 4), paceMs, budgetMs })
+    const run = (budgetMs: number, ofLoad = steps) => ({
+      ...{ steps: ofLoad, warmUp: Math.ceil(ofLoad / 4), paceMs, budgetMs },
+    })
     const decoding = (budgetMs: number) => ({ shape, variants, sequences, ...run(budgetMs) })
     return {
       protocol: {
@@ -93,6 +95,7 @@ export const step: Suite = {
           measure: (budgetMs: number) =>
             measureTurnover(context, {
               ...decoding(budgetMs),
+              ...run(budgetMs, numbers.turnoverSteps),
               sequences: numbers.turnoverSequences,
               length,
             }),
@@ -144,6 +147,8 @@ function numbersOf(context: SuiteContext) {
     paceMs: quick ? 1 : 2,
     // Those of the bar.
     turnoverSequences: optionNumber(context, 'sequences', quick ? 16 : 64),
+    // A share of 99 % has to rest on more than a few steps.
+    turnoverSteps: isGpu || quick ? steps : 4 * steps,
     /** Tokens of the longest sequence that comes and goes. */
     length: quick ? 256 : 2048,
   }
@@ -151,20 +156,28 @@ function numbersOf(context: SuiteContext) {
 
 /** Bars of the sequences and loads that they were set for. */
 function judge({ recorder, device, settings }: SuiteContext): void {
-  const own = (load: string, sequences?: number) =>
+  const found = (load: string, sequences: number, mapper: true | null) =>
     recorder.cases.find(
       ({ parameters }) =>
         parameters.load === load &&
-        parameters.mapper === true &&
-        Number(parameters.aheadTokens) > 1 &&
-        (sequences === undefined || parameters.sequences === sequences),
+        parameters.sequences === sequences &&
+        parameters.mapper === mapper &&
+        (mapper === null || Number(parameters.aheadTokens) > 1),
     )
+  const own = (load: string, sequences: number) => found(load, sequences, true)
   const p99 = (one: MeasuredCase | undefined) =>
     (one?.metrics.stepUs as Latencies | undefined)?.p99 ?? null
   const unit = { unit: 'us' }
   const idle = own('nothing to map', 256)
   if (idle) {
     recorder.bar(atMost('step of 256 sequences, nothing to map: p99', p99(idle), 50, unit))
+    const { stepsThatMappedCount } = idle.metrics
+    const mapped = typeof stepsThatMappedCount === 'number' ? stepsThatMappedCount : null
+    recorder.bar(atMost('step of 256 sequences, nothing to map: steps that mapped', mapped, 0))
+  }
+  const pool = found('nothing to map', 256, null)
+  if (pool) {
+    recorder.bar(atMost('step of 256 sequences, nothing to do, paged: p99', p99(pool), 50, unit))
   }
   const crossing = own('1 % crossing', 256)
   if (crossing && device.isGpu) {

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
 
-import { namedCache, namedShape } from '../../src/suite/index.ts'
+import { namedCache, namedShape, Recorder } from '../../src/suite/index.ts'
 import { allocate } from '../../src/suites/allocate.ts'
+import { allocateBars } from '../../src/suites/allocate/bars.ts'
 import { casesOf, runSuite } from './support/run-suite.ts'
 
 const settings = {
@@ -65,5 +66,37 @@ describe('the suite allocate', () => {
         reason: 'the weights of 2/4/2/64 are not known: give --tokens-per-second',
       },
     ])
+  })
+})
+
+describe('the bar of allocate', () => {
+  const prompts = (gbPerSecond: number, other: Record<string, string | number> = {}) => ({
+    name: `prompts at ${gbPerSecond} GB/s`,
+    parameters: {
+      ...{ part: 'prompts', memory: 'fresh', shape: 'llama-3-8b', cache: 'interleaved' },
+      ...{ pageClasses: 'size classes', tokens: 16_384, ...other },
+    },
+    metrics: {
+      stepGbPerSecond: { n: 30, median: gbPerSecond, low: gbPerSecond, high: gbPerSecond },
+      readyGbPerSecond: { n: 30, median: 1, low: 1, high: 1 },
+    },
+  })
+  function barsOf(name: string, quick: boolean) {
+    const recorder = new Recorder()
+    recorder.add(prompts(100, { pageClasses: '2 MiB only' }))
+    recorder.add(prompts(200, { tokens: 2048 }))
+    recorder.add(prompts(300, { memory: 'recycled' }))
+    recorder.add(prompts(2000))
+    const device = { name } as Parameters<typeof allocateBars>[0]['device']
+    allocateBars({ device, settings: { quick, budgetSeconds: 1, seed: 1 }, recorder })
+    return recorder.bars
+  }
+
+  it('is of fresh prompts of 16K with size classes, on its GPU, in a full run', () => {
+    expect(barsOf('NVIDIA H200', false)).toMatchObject([
+      { value: 2000, bar: 900, kind: 'atLeast', met: true, decided: true, unit: 'GB/s' },
+    ])
+    expect(barsOf('NVIDIA H200', true)).toEqual([])
+    expect(barsOf('NVIDIA A100', false)).toEqual([])
   })
 })

@@ -4,12 +4,13 @@ import { openBackends, type OpenBackends } from '../../src/harness/index.ts'
 import { namedCache, namedShape } from '../../src/suite/index.ts'
 import { overhead, overheadWith } from '../../src/suites/overhead.ts'
 import { casesOf, runSuite, SteppingClock } from './support/run-suite.ts'
+import { wrappedBackends } from './support/wrapped-backend.ts'
 
 const settings = {
   shapes: [namedShape('3/4/2/64')],
   caches: ['interleaved', 'paged-16'].map(namedCache),
 }
-const options = { passes: 20, sequences: 2, length: 4 }
+const options = { passes: 20, sequences: 2, length: 4, calls: 4 }
 
 describe('the suite overhead', () => {
   it('times step, prepare and the layers of a pass, by the clock that it was given', async () => {
@@ -58,5 +59,48 @@ describe('the suite overhead', () => {
     const run = await runSuite(overheadWith(wrong), options, settings)
     expect(run.recorder.cases).toEqual([])
     expect(run.recorder.wrong.map((one) => one.case)).toEqual(['cpu interleaved', 'cpu paged-16'])
+  })
+
+  describe('one call of plan.run beyond its kernel', () => {
+    async function measure(quick: boolean, stepMs: number) {
+      const rows: number[] = []
+      const backends = wrappedBackends({
+        cpu: { afterRun: ({ query }) => rows.push(query.shape[0]!) },
+      })
+      const caches = ['split', 'paged-16'].map(namedCache)
+      const run = await runSuite(
+        overheadWith(backends),
+        options,
+        { ...settings, caches, quick },
+        { clock: new SteppingClock(stepMs) },
+      )
+      expect(run.reasons).toEqual([])
+      return { run, rows }
+    }
+
+    it('is a part of a sample of calls that have no new tokens', async () => {
+      const { run, rows } = await measure(true, 0.5)
+      const cases = casesOf(run, { part: 'call', backend: 'cpu' })
+      expect(cases.map(({ parameters }) => [parameters.cache, parameters.sequences])).toEqual(
+        ['split', 'paged-16'].flatMap((cache) => [1, 8, 64].map((count) => [cache, count])),
+      )
+      for (const { metrics } of cases) {
+        // A step of the clock for the four calls of a sample.
+        expect(metrics.callUs).toMatchObject({ n: 5, median: 125, min: 125, max: 125 })
+      }
+      // Five rounds and two before them, of six batches.
+      expect(rows.filter((count) => count === 0)).toHaveLength((5 + 2) * 6 * 4)
+      expect(run.recorder.bars).toEqual([])
+    })
+
+    it('has a bar in a full run, over the default layout', async () => {
+      const bars = async (stepMs: number) => (await measure(false, stepMs)).run.recorder.bars
+      const met = await bars(0.004)
+      expect(met.map(({ name }) => name)).toEqual(
+        [1, 8, 64].map((count) => `cpu split: plan.run of ${count} without new tokens`),
+      )
+      for (const one of met) expect(one).toMatchObject({ kind: 'atMost', bar: 2, met: true })
+      for (const one of await bars(0.012)) expect(one).toMatchObject({ value: 3, met: false })
+    })
   })
 })

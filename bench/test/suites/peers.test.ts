@@ -9,9 +9,11 @@ import { namedShape } from '../../src/suite/index.ts'
 import { LineProcess } from '../../src/suites/peers/line-process.ts'
 import { findPeer, peerPackages, peerScript } from '../../src/suites/peers/peer-files.ts'
 import { startProgram, type PeerProgram } from '../../src/suites/peers/peer-program.ts'
+import { scarceBytes } from '../../src/suites/peers/greedy-ways.ts'
 import { makePeers } from '../../src/suites/peers/peers-suite.ts'
+import type { ModelText } from '../../src/suites/serve/model-text.ts'
 import { fileOf } from '../traces/support/files.ts'
-import { countingModel, nextToken } from './support/counting-model.ts'
+import { countingModel, nextToken, type CountingModelOptions } from './support/counting-model.ts'
 import { computingPeer } from './support/computing-peer.ts'
 import { casesOf, runSuite } from './support/run-suite.ts'
 import { VirtualClock } from './support/virtual-clock.ts'
@@ -124,8 +126,21 @@ describe('an interruption', () => {
 })
 
 describe('the other engine', () => {
-  /** Continues as the counting model does; `wrongAt`: but for one token. */
-  function otherEngine(clock: VirtualClock, wrongAt = -1): PeerProgram {
+  interface Other {
+    /** A token that it continues with another one. */
+    readonly wrongAt?: number
+    /** Where its answers end. */
+    readonly endsAt?: number
+    readonly otherInput?: boolean
+  }
+
+  const codes = (text: string) => Array.from(text, (character) => character.codePointAt(0)!)
+
+  /** Continues as the counting model does. */
+  function otherEngine(
+    clock: VirtualClock,
+    { wrongAt, endsAt = Infinity, otherInput = false }: Other,
+  ): PeerProgram {
     return {
       kernels: [],
       versions: { other: '2.0' },
@@ -136,29 +151,51 @@ describe('the other engine', () => {
           await clock.sleep(400)
           return { seconds: 0.4 }
         }
+        if (op === 'tokenize') {
+          const tokens = codes(request['text'] as string)
+          return { tokens: otherInput ? [1, ...tokens] : tokens }
+        }
         const tokens = [...(request['prompt'] as number[])]
         const { length } = tokens
-        for (let i = 0; i < count; i++) {
+        for (let i = 0; i < Math.min(count, endsAt); i++) {
           tokens.push(nextToken(tokens.at(-1)!, tokens.length - 1) + (i === wrongAt ? 1 : 0))
         }
-        return { tokens: tokens.slice(length) }
+        const answer = tokens.slice(length)
+        return { tokens: answer, margins: answer.map(() => 0.25) }
       },
       end: () => Promise.resolve(),
       kill: () => undefined,
     }
   }
 
-  function serve(wrongAt?: number) {
+  const text: ModelText = {
+    asked: (question) => ({ prompt: question }),
+    prompt: (question) => ({ text: question, tokens: Uint32Array.from(codes(question)) }),
+    show: (token) => `<${token}>`,
+  }
+
+  function serve(
+    other: Other = {},
+    model: Partial<CountingModelOptions> = {},
+    { quick = true, ...given }: { readonly quick?: boolean; readonly model?: string } = {},
+  ) {
     const clock = new VirtualClock()
     const suite = makePeers({
       openPeer: (name) =>
         name === 'llama'
-          ? Promise.resolve(otherEngine(clock, wrongAt))
+          ? Promise.resolve(otherEngine(clock, other))
           : Promise.reject(missing(name)),
       modelPath: () => 'model.gguf',
-      openModel: () => Promise.resolve(countingModel({ clock })),
+      openModel: () =>
+        Promise.resolve({
+          ...countingModel({ clock, ...model }),
+          text,
+          // A page of the others holds more than an answer.
+          sequenceBytes: (cache, tokens) =>
+            cache.kind === 'paged' ? 256 * 16 * Math.ceil(tokens / 16) : 2 ** 18,
+        }),
     })
-    return runSuite(suite, {}, {}, { clock })
+    return runSuite(suite, { ...given, threads: 3 }, { quick }, { clock })
   }
 
   it('serves the same in turns', async () => {
@@ -174,14 +211,104 @@ describe('the other engine', () => {
     expect(passes).toBeCloseTo(Math.round(passes), 2)
     expect(passes).toBeGreaterThan(7.99)
     expect(casesOf(done, { of: 'vattention', over: 'node-llama-cpp' })).toHaveLength(2)
+    expect(done.recorder.bars).toEqual([])
   })
 
-  it('is refused when it continues otherwise', async () => {
-    const { recorder } = await serve(5)
-    expect(recorder.wrong).toMatchObject([
+  it('answers the same, and so do we however we are asked', async () => {
+    const done = await serve()
+    const question = 'Write a short poem about the sea.'
+    expect(casesOf(done, { part: 'greedy', question })).toMatchObject([
+      {
+        name: `${question}: the same 24 tokens`,
+        metrics: { sameTokens: 24, comparedTokens: 24 },
+      },
+    ])
+    expect(casesOf(done, { part: 'greedy', over: 'node-llama-cpp' })).toMatchObject([
+      { metrics: { questionsCount: 2, sameInputsCount: 2, sameAnswersCount: 2 } },
+    ])
+    const ways = done.recorder.cases.filter(({ parameters }) => 'way' in parameters)
+    expect(ways.map(({ parameters }) => parameters['way'])).toEqual([
+      'split, all at once',
+      'paged-16, one after the other',
+      'paged-16, all at once',
+      'paged-16, after preemption',
+    ])
+    for (const { metrics } of ways) {
+      expect(metrics).toMatchObject({ answersCount: 2, sameAnswersCount: 2 })
+    }
+    expect(ways.at(-1)!.metrics['preemptionsCount']).toBeGreaterThan(0)
+    expect(done.recorder.skipped).toContainEqual({
+      case: 'greedy answers: interleaved, after preemption',
+      reason: 'the answers take no memory beyond that of the prompts',
+    })
+  })
+
+  it('may part from ours where the choice was close, and it is told where', async () => {
+    const done = await serve({ wrongAt: 5 }, { margin: 0.5 })
+    expect(done.recorder.wrong).toEqual([])
+    const [first] = casesOf(done, { part: 'greedy', question: 'Write a short poem about the sea.' })
+    expect(first!.name).toMatch(/: parts at token 5 of 24, "<\d+>" here and "<\d+>" there$/)
+    expect(first!.metrics).toEqual({
+      ...{ sameTokens: 5, comparedTokens: 24 },
+      ...{ marginLogits: 0.5, peerMarginLogits: 0.25 },
+    })
+    expect(casesOf(done, { engine: 'node-llama-cpp' })).toHaveLength(2)
+  })
+
+  it('may end an answer elsewhere only where the choice was close', async () => {
+    const { recorder } = await serve({ endsAt: 3 })
+    expect(recorder.wrong).toMatchObject([{ reason: expect.stringMatching(/token 3: undefined/) }])
+  })
+
+  it('is refused when it continues otherwise, and not timed', async () => {
+    const done = await serve({ wrongAt: 5 }, { margin: 0.51 })
+    expect(done.recorder.wrong).toMatchObject([
       { case: 'node-llama-cpp', reason: expect.stringMatching(/token 5: \d+ instead of \d+/) },
     ])
-    expect(recorder.cases).toEqual([])
+    expect(done.recorder.cases.some(({ parameters }) => 'engine' in parameters)).toBe(false)
+  })
+
+  it('is not what our own answers are compared with: a cache that answers otherwise is refused', async () => {
+    const done = await serve({}, { wrongOver: ['paged-16'] })
+    expect(done.recorder.wrong.map((one) => one.case)).toEqual([
+      'greedy answers: paged-16, one after the other',
+      'greedy answers: paged-16, all at once',
+      'greedy answers: paged-16, after preemption',
+    ])
+    expect(casesOf(done, { way: 'paged-16, all at once' })).toMatchObject([
+      { metrics: { sameAnswersCount: 0 } },
+    ])
+    expect(casesOf(done, { way: 'split, all at once' })).toMatchObject([
+      { metrics: { sameAnswersCount: 2 } },
+    ])
+  })
+
+  it("has bars in a full run of the demo's model", async () => {
+    const done = await serve({ otherInput: true, wrongAt: 100 }, { margin: 0.3 }, { quick: false })
+    const bars = new Map(done.recorder.bars.map((one) => [one.name, one]))
+    expect([...bars].map(([name, { bar }]) => [name, bar])).toEqual([
+      ['largest margin at which greedy answers part', 0.5],
+      ['prompts of the same tokens', 8],
+      ['greedy answers: split, all at once', 8],
+      ['greedy answers: paged-16, one after the other', 8],
+      ['greedy answers: paged-16, all at once', 8],
+      ['greedy answers: interleaved, after preemption', 8],
+      ['greedy answers: paged-16, after preemption', 8],
+      ['8 x (128, 128): vattention / node-llama-cpp', 3.5],
+      ['1 x (128, 128): vattention / node-llama-cpp', 1.1],
+      ['prefill 1024: vattention / node-llama-cpp', 3],
+    ])
+    expect(bars.get('largest margin at which greedy answers part')).toMatchObject({ met: true })
+    expect(bars.get('prompts of the same tokens')).toMatchObject({ value: 0, met: false })
+    expect(bars.get('greedy answers: paged-16, after preemption')).toMatchObject({ value: 8 })
+    expect(bars.get('greedy answers: interleaved, after preemption')).toMatchObject({ met: null })
+    const [ratio] = casesOf(done, { of: 'vattention', task: '1 x (128, 128)' })
+    const { median } = ratio!.metrics['speedRatio'] as { median: number }
+    expect(bars.get('1 x (128, 128): vattention / node-llama-cpp')).toMatchObject({
+      ...{ value: median, met: median >= 1.1, note: '3 threads' },
+    })
+    const other = await serve({}, {}, { quick: false, model: 'another.gguf' })
+    expect(other.recorder.bars).toEqual([])
   })
 
   it('needs the model', async () => {
@@ -197,6 +324,19 @@ describe('the other engine', () => {
       case: 'node-llama-cpp',
       reason: 'there is no model: fetch it',
     })
+  })
+})
+
+describe('memory in which requests are set back', () => {
+  it('is that of all prompts and of half of what comes at most', () => {
+    // The second ends before the first is long: 10 + 20 at first, at last 59 and nothing.
+    expect(scarceBytes([10, 20], [50, 6], (tokens) => tokens)).toBe(Math.ceil((30 + 59) / 2))
+    // What is drawn last is not kept: 15 + 25 are the most.
+    expect(scarceBytes([10, 20], [8, 6], (tokens) => tokens)).toBe((30 + 40) / 2)
+  })
+
+  it('is not there where answers take no memory of their own', () => {
+    expect(scarceBytes([10, 20], [50, 6], () => 100)).toBeUndefined()
   })
 })
 

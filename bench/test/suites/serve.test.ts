@@ -148,7 +148,7 @@ describe('serving online', () => {
     const { cases, skipped } = served.recorder
     expect(skipped).toEqual([])
     expect(served.reasons).toEqual([])
-    const runs = cases.filter(({ parameters }) => 'cache' in parameters)
+    const runs = cases.filter(({ metrics }) => 'requestsPerSecond' in metrics)
     expect(new Set(runs.map(({ parameters }) => parameters['arrivals']))).toEqual(
       new Set(['poisson', 'replayed']),
     )

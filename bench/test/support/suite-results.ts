@@ -301,6 +301,53 @@ export const prefixResult = () =>
     ),
   )
 
+export const overlapResult = () =>
+  of(
+    'overlap',
+    (
+      [
+        ['decode', 4, 2048, 1.25],
+        ['prefill', 1, 1024, 0.75],
+      ] as const
+    ).flatMap(([task, sequences, tokens, unthrottled]) =>
+      (
+        [
+          ['none', 1, null],
+          ['demand', 1.125, 0.05],
+          ['unthrottled', unthrottled, sequences],
+        ] as const
+      ).map(([mapping, times, mapped]) =>
+        one(
+          `cpu split, ${task} beside ${mapping}`,
+          { backend: 'cpu', cache: 'split', shape, task, sequences, tokens, mapping },
+          {
+            timeRatio: summary(times),
+            ms: summary(10 * times),
+            quietMs: summary(10),
+            ...(mapped !== null && {
+              mappedGbPerSecond: summary(mapped),
+              unmappedGbPerSecond: summary(mapped),
+            }),
+          },
+        ),
+      ),
+    ),
+    { workload: attention },
+  )
+
+export const launchResult = () =>
+  of(
+    'launch',
+    ['prefill 16K', 'decode 16x16K'].flatMap((task, i) => {
+      const about = { task, backend: 'flash-attention-3', kernel: 'a kernel' }
+      return [
+        one(`${task}: raw`, { ...about, subject: 'raw' }, { ms: summary(3) }),
+        ratio('cudaMalloc', 'raw', 1.05 + i / 10, about),
+        ratio('pages', 'cudaMalloc', 0.85 - i / 10, about),
+      ]
+    }),
+  )
+
 export const overheadResult = () =>
   of('overhead', [
     one(
@@ -315,6 +362,13 @@ export const overheadResult = () =>
         nativeTotalUs: summary(300),
         graphTotalUs: summary(80),
       },
+    ),
+    ...[1, 64].map((sequences) =>
+      one(
+        `plan.run of ${sequences}`,
+        { part: 'call', backend: 'cpu', cache: 'split', sequences, shape },
+        { callUs: summary(sequences === 1 ? 1.25 : 1.5) },
+      ),
     ),
   ])
 
@@ -356,6 +410,14 @@ export const serveOnlineResult = () => {
       served('split', true, load, 1),
       served('paged-16', true, load, 2),
       ratio('split, sharing', 'paged-16, sharing', 2, { trace: 'azure-2023-conv', ...load }),
+      one(
+        'event loop, 32 requests at once',
+        {
+          ...{ part: 'event loop', requests: 32, outputTokens: 128 },
+          ...{ cache: 'split', prefixSharing: true, threads: 2 },
+        },
+        { eventLoopDelayMs: latencies(0.5), outputTokensPerSecond: 150 },
+      ),
     ],
     { protocol: { serviceLevel: { ttftSeconds: 2, tpotSeconds: 0.1 } } },
   )
@@ -409,6 +471,21 @@ export const peersResult = () => {
         tokensPerSecond: summary(40),
       },
     ),
+    one(
+      'Why?: parts at token 31 of 128, " a" here and " the" there',
+      { part: 'greedy', question: 'Why?' },
+      { sameTokens: 31, comparedTokens: 128, marginLogits: 0.125, peerMarginLogits: 0.25 },
+    ),
+    one(
+      'How?: the same 128 tokens',
+      { part: 'greedy', question: 'How?' },
+      { sameTokens: 128, comparedTokens: 128 },
+    ),
+    one(
+      'greedy answers: paged-16, all at once',
+      { part: 'greedy', way: 'paged-16, all at once' },
+      { sameAnswersCount: 2, answersCount: 2, preemptionsCount: 0 },
+    ),
     ratio('vattention', 'node-llama-cpp', 3, { task: '8 x (128, 128)' }),
   ])
 }
@@ -423,7 +500,9 @@ export const suiteResults = (): Result[] => [
   decodeResult(),
   fragmentationResult(),
   prefixResult(),
+  overlapResult(),
   overheadResult(),
+  launchResult(),
   serveOfflineResult(),
   serveOnlineResult(),
   peersResult(),

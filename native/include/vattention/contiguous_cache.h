@@ -90,7 +90,8 @@ typedef struct vattn_contiguous_options {
   int32_t layer_group;       /* layers per group, VATTN_LAYOUT_LAYER_GROUP */
   int32_t page_classes;      /* entries of page_bytes; 0: the driver's default classes */
   uint64_t page_bytes[8];    /* ascending multiples of the driver's granularity */
-  uint64_t share_page_bytes; /* largest class a shareable prefix may use; 0: 2 MiB */
+  uint64_t share_page_bytes; /* largest class a shareable prefix may use; 0: 2 MiB, or the smallest
+                                class where that is larger */
   int32_t tail_rows;         /* rows past each backed length that stay backed and finite */
   int32_t lead_rows;         /* rows before a slid window that stay mapped */
   int32_t zero;              /* vattn_zero */

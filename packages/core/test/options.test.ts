@@ -2,7 +2,15 @@ import type { ContiguousCacheOptions } from '@vattention/interface'
 import { describe, expect, it } from 'vitest'
 
 import { ContiguousKvCache, contiguousReasons } from '../src/index.ts'
-import { code, makeCache, pageBytes, reasonsOf, small } from './support/caches.ts'
+import {
+  code,
+  makeCache,
+  pageBytes,
+  reasonsOf,
+  sequenceOf,
+  small,
+  tensors,
+} from './support/caches.ts'
 
 const reasons = (options: object) =>
   contiguousReasons({ ...small, ...options } as ContiguousCacheOptions).map((reason) => reason.code)
@@ -58,6 +66,15 @@ describe('the options of a contiguous cache', () => {
     expect(reasons({ pageBytes: [2 * pageBytes], sharePageBytes: pageBytes })).toEqual([
       'sharePageBytes',
     ])
+  })
+
+  it('share pages of the smallest class where all are larger than usual', () => {
+    const large = { ...small, pageBytes: [2 ** 22], limitBytes: 2 ** 30 }
+    expect(contiguousReasons(large)).toEqual([])
+    expect(ContiguousKvCache.geometry(large).smallestPageBytes).toBe(2 ** 22)
+    using cache = new ContiguousKvCache(large)
+    sequenceOf(cache, 1)
+    expect(cache.stats().mappedBytes).toBe(tensors * 2 ** 22)
   })
 
   it('take a CUDA device, whose pages are larger', () => {

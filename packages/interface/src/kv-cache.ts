@@ -35,7 +35,10 @@ export interface ContiguousCacheOptions extends Omit<KvCacheShape, 'valueHeadDim
    * Defaults to 2/8/32/128 MiB on CUDA and 64 KiB/2 MiB on the CPU.
    */
   readonly pageBytes?: readonly number[]
-  /** Largest class a shareable prefix may use, in bytes: the granule of sharing. Defaults to 2 MiB. */
+  /**
+   * Largest class a shareable prefix may use, in bytes: the granule of sharing. Defaults to 2 MiB, or
+   * the smallest class where that is larger.
+   */
   readonly sharePageBytes?: number
   /** Tokens per block of the prefix index: what it matches, keeps and evicts. Defaults to `16`. */
   readonly prefixBlockTokens?: number

@@ -105,6 +105,23 @@ export function allocate(of: ReportedResult): Headline[] {
   ]
 }
 
+/** What attention loses beside a mapper, and what that maps meanwhile. */
+export function overlap(of: ReportedResult): Headline[] {
+  return ['demand', 'unthrottled'].flatMap((mapping) => {
+    const cases = of.cases.filter((one) => text(one, 'mapping') === mapping)
+    const values = valuesOf(cases, 'timeRatio')
+    const mapped = valuesOf(cases, 'mappedGbPerSecond')
+    if (values.length === 0 || mapped.length === 0) return []
+    return {
+      about: `Attention beside ${mapping} mapping`,
+      value: range(values, 3),
+      unit: '×',
+      detail: `time, ${values.length} medians, ${formatNumber(Math.max(...mapped))} GB/s mapped at most, ${machineName(of)}; below 1 is faster`,
+      source: of.source,
+    }
+  })
+}
+
 /** The largest batch of a contiguous cache beside a paged one's and a static one's. */
 export function fragmentation(of: ReportedResult): Headline[] {
   const batches = of.cases.filter(

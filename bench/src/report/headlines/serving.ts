@@ -53,6 +53,30 @@ export function overhead(of: ReportedResult): Headline[] {
   ]
 }
 
+/** Our launches beside upstream's own, and mapped pages beside an allocation. */
+export function launch(of: ReportedResult): Headline[] {
+  const against = (about: string, over: string): Headline[] => {
+    const values = valuesOf(
+      of.cases.filter((one) => text(one, 'over') === over),
+      'speedRatio',
+    )
+    if (values.length === 0) return []
+    return [
+      {
+        about,
+        value: range(values),
+        unit: '×',
+        detail: `${values.length} medians of backends and tasks, from C++; below 1, ours is slower`,
+        source: of.source,
+      },
+    ]
+  }
+  return [
+    ...against('Our launches against upstream’s own', 'raw'),
+    ...against('The same kernel over mapped pages against cudaMalloc', 'cudaMalloc'),
+  ]
+}
+
 /** The engine over contiguous caches against paged ones, at once. */
 export function serveOffline(of: ReportedResult): Headline[] {
   const values = valuesOf(

@@ -3,14 +3,17 @@ import { allocationByLength } from './allocate.ts'
 import { decodeBandwidth, decodeRatios, mappedPages } from './decode.ts'
 import { largestBatch, memoryOverTime, waste } from './fragmentation.ts'
 import { cpuAttention, cpuPrefill, eventLoop, overhead } from './host.ts'
+import { launches } from './launch.ts'
 import { layouts, pageClasses } from './layout.ts'
-import { allocation, overlap, pagedCalls } from './memory.ts'
+import { allocation, pagedCalls } from './memory.ts'
 import { otherQuestion } from './others.ts'
+import { overlap } from './overlap.ts'
 import { engine, peers } from './peers.ts'
+import { planRun } from './plan-run.ts'
 import { prefillChunks, prefillPower, prefillRatios, prefillSpeed } from './prefill.ts'
 import { prefixAdmission, prefixHits } from './prefix.ts'
 import { roofline } from './roofline.ts'
-import { goodput, serveOffline, serveOnline } from './serve.ts'
+import { goodput, servedEventLoop, serveOffline, serveOnline } from './serve.ts'
 import { cacheCalls, iterations, stepLatency } from './step.ts'
 import { driverCalls } from './vmm.ts'
 
@@ -33,6 +36,8 @@ const asked: readonly Question[] = [
   driverCalls,
   overlap,
   overhead,
+  planRun,
+  launches,
   memoryOverTime,
   largestBatch,
   waste,
@@ -41,6 +46,7 @@ const asked: readonly Question[] = [
   serveOffline,
   serveOnline,
   goodput,
+  servedEventLoop,
   peers,
   engine,
   cpuAttention,

@@ -45,31 +45,3 @@ export const allocation: Question = {
       })
     }),
 }
-
-export const overlap: Question = {
-  id: 'overlap',
-  title: 'Does mapping slow down the attention beside it?',
-  asks: 'Attention alone, and while the mapper backs pages: at four times the published peak demand, and as fast as it can. The time with mapping over the time without.',
-  benches: ['step'],
-  figures: (results) =>
-    ofBench(results, 'step').flatMap((of) => {
-      const points = of.cases.flatMap((one): RowPoint[] => {
-        const { value, low, high } = shown(one.metrics.timeRatio)
-        if (value === null) return []
-        return [
-          { row: text(one, 'task'), series: `${text(one, 'mapping')} mapping`, value, low, high },
-        ]
-      })
-      if (points.length === 0) return []
-      return figureOf('overlap', of, results, {
-        title: 'Attention beside the mapper',
-        spec: rowsSpec(points, {
-          axis: 'time with mapping / without, × (below 1 is faster)',
-          zero: false,
-          marks: [{ value: 1, label: '' }],
-        }),
-        caption:
-          'Medians of ratios within rounds, with 95 % bootstrap intervals; an interval across 1 shows no difference.',
-      })
-    }),
-}

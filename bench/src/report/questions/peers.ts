@@ -1,5 +1,5 @@
 import type { PlacedCase } from '../../result/index.ts'
-import { formatTokens } from '../format.ts'
+import { formatNumber, formatTokens } from '../format.ts'
 import { rowsSpec, type RowPoint } from '../plot/rows.ts'
 import {
   figureOf,
@@ -79,6 +79,16 @@ export const peers: Question = {
     }),
 }
 
+/** Up to where both engines answer the same, and how close the choice was where they part. */
+function greedyWords({ cases }: ReportedResult): string[] {
+  return cases.flatMap(({ name, metrics }): string[] => {
+    if (!('sameTokens' in metrics)) return []
+    const { value } = shown(metrics.marginLogits)
+    const margin = value === null ? '' : ` (our best two logits are ${formatNumber(value)} apart)`
+    return [`Greedy answer to ${name}${margin}.`]
+  })
+}
+
 /** Tokens per second of a case, with its interval or the range of its runs. */
 function enginePoint(one: PlacedCase, interval: 'low-high' | 'min-max'): RowPoint[] {
   const metric = one.metrics.tokensPerSecond
@@ -92,8 +102,9 @@ function enginePoint(one: PlacedCase, interval: 'low-high' | 'min-max'): RowPoin
 export const engine: Question = {
   id: 'engine',
   title: 'The engine beside llama.cpp on the CPU',
-  asks: 'The same model file and number of threads: requests × (prompt, output) tokens, in processes of their own.',
+  asks: 'The same model file and number of threads: requests × (prompt, output) tokens, in processes of their own. Before that, both answer the same questions.',
   benches: ['peers', 'engine-vs-llama'],
+  words: (results) => ofBench(results, 'peers').flatMap(greedyWords),
   figures: (results) =>
     ofBench(results, 'peers', 'engine-vs-llama').flatMap((of): Figure[] => {
       const suite = of.result.bench === 'peers'

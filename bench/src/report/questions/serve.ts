@@ -11,7 +11,7 @@ import {
   type Question,
   type ReportedResult,
 } from '../question.ts'
-import { percentilesSpec } from './percentiles.ts'
+import { percentilesCaption, percentilesSpec } from './percentiles.ts'
 import { ratioCaption, ratiosOf, ratioSpec } from './ratios.ts'
 
 /** A cache under the engine, with common beginnings shared or not. */
@@ -21,6 +21,9 @@ const cacheName = (one: PlacedCase) =>
 const isServed = ({ metrics }: PlacedCase) => 'requestsPerSecond' in metrics
 
 const rounds = 'Medians of rounds with 95 % bootstrap intervals.'
+
+/** The event loop is watched beside requests of no trace. */
+const isOfTrace = ({ parameters }: PlacedCase) => 'trace' in parameters
 
 /** A metric of every cache that served: a row each. */
 function servedPoints(
@@ -125,7 +128,8 @@ export const goodput: Question = {
   benches: ['serve-online'],
   figures: (results) =>
     ofBench(results, 'serve-online').flatMap((of) =>
-      groupsBy(of.cases, 'trace', 'arrivals').flatMap(({ cases, suffix, about }): Figure[] => {
+      groupsBy(of.cases.filter(isOfTrace), 'trace', 'arrivals').flatMap((group): Figure[] => {
+        const { cases, suffix, about } = group
         const load = (one: PlacedCase) =>
           'load' in one.parameters ? `load ${text(one, 'load')}` : `${text(one, 'rate')}/s`
         const points = servedPoints(cases, 'goodputRequestsPerSecond', load)
@@ -175,4 +179,28 @@ function levelText({ result }: ReportedResult): string {
   if (typeof level !== 'object' || level === null || Array.isArray(level)) return ''
   const limits = Object.entries(level).map(([key, value]) => `${key} ${String(value)}`)
   return `Limits: ${limits.join(', ')}.`
+}
+
+export const servedEventLoop: Question = {
+  id: 'serve-event-loop',
+  title: 'Does serving block the event loop?',
+  asks: 'How late a timer of the same process is while the engine serves chat requests that come at once: what an HTTP server beside it would feel.',
+  benches: ['serve-online'],
+  figures: (results) =>
+    ofBench(results, 'serve-online').flatMap((of): Figure[] => {
+      const cases = of.cases.filter(({ metrics }) => 'eventLoopDelayMs' in metrics)
+      if (cases.length === 0) return []
+      return [
+        figureOf('serve-event-loop', of, results, {
+          title: 'Event-loop delay',
+          spec: percentilesSpec(
+            cases,
+            'eventLoopDelayMs',
+            'delay, ms (logarithmic)',
+            (one) => `${cacheName(one)}\n${text(one, 'requests')} requests`,
+          ),
+          caption: percentilesCaption,
+        }),
+      ]
+    }),
 }

@@ -158,7 +158,10 @@ export class LiveCell {
     if (!found) return
     const launchMs = await probe(device, found.subject, rotation.layers)
     learnPace(this.#bench, this.#cell, pairing, launchMs)
-    const launches = launchesFor(launchMs, leastMs, rotation.mostLaunches)
+    const launches = Math.max(
+      rotation.leastLaunches,
+      launchesFor(launchMs, leastMs, rotation.mostLaunches),
+    )
     const timed = { subject: found.subject, layers: rotation.layers, launches }
     this.#subjects.push({ ...pairing, ...found, timed, launchMs })
   }

@@ -6,24 +6,33 @@ export interface Rotation {
   readonly layers: number
   /** Of one sample: with few layers each is read once, behind the flush. */
   readonly mostLaunches: number
+  /** Of one sample: all layers, where a sample is to be a whole pass. */
+  readonly leastLaunches: number
 }
 
 /**
  * As many layers as take twice the last-level cache, at least two and at most all.
  *
  * @param tokens Of all sequences together.
- * @param most Defaults to the shape's.
+ * @param most Layers. Defaults to the shape's.
+ * @param passBytes Of K and V: so many layers at least as take this, and a sample reads all of them.
+ * Defaults to `0`: a sample may end anywhere.
  */
 export function rotationOf(
   device: BenchDevice,
   shape: NamedShape,
   tokens: number,
   most = shape.layers,
+  passBytes = 0,
 ): Rotation {
   const bytes = layerTokenBytes(shape) * tokens
   const enough = Math.ceil((2 * device.lastLevelBytes) / bytes)
-  const layers = Math.min(shape.layers, most, Math.max(2, enough))
-  return { layers, mostLaunches: layers >= enough ? 256 : layers }
+  const layers = Math.min(shape.layers, most, Math.max(2, enough, Math.ceil(passBytes / bytes)))
+  return {
+    layers,
+    mostLaunches: layers >= enough ? 256 : layers,
+    leastLaunches: passBytes > 0 ? layers : 1,
+  }
 }
 
 /**

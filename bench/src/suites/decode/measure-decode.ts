@@ -27,6 +27,8 @@ import { openReplays, type GraphReplay } from './graph-replay.ts'
 export interface DecodeSettings {
   readonly rounds: RoundCounts
   readonly leastMs: number
+  /** Of K and V that a sample reads: as many layers as it takes. 0: as `leastMs` says. */
+  readonly passBytes: number
   /** Of attention on the CPU, and of what reads beside it. */
   readonly threads: number | undefined
 }
@@ -42,10 +44,10 @@ export async function measureDecode(
 ): Promise<void> {
   const { device } = bench.context
   const { sequences, tokens } = batch
-  const { rounds, leastMs } = settings
+  const { rounds, leastMs, passBytes } = settings
   const where = batchLabel(batch)
   const pass = uniformPass(sequences, 1, tokens)
-  const rotation = rotationOf(device, shape, sequences * tokens)
+  const rotation = rotationOf(device, shape, sequences * tokens, shape.layers, passBytes)
   const workOf = ({ kvLengths }: typeof pass) =>
     layerTokenBytes(shape) * kvLengths.reduce((sum, one) => sum + one, 0)
   const live = await LiveCell.open(

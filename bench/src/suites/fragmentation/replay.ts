@@ -13,9 +13,6 @@ import type { ReplayedTrace } from '../memory/trace-options.ts'
 import { checkAgainstCount } from './check.ts'
 import { cacheShape, subjectOf } from './subjects.ts'
 
-/** Sequences that may live at once: address space, or rows of tables. */
-const maxSequences = 256
-
 /** Points of a plot over time; the summary is of all steps. */
 const mostSamples = 400
 
@@ -25,13 +22,15 @@ export interface Replay {
   readonly caches: readonly NamedCache[]
   readonly trace: ReplayedTrace
   readonly limitBytes: number
+  /** That may live at once: address space, or rows of tables. */
+  readonly maxSequences: number
   readonly secondsPerStep: number
 }
 
 /** Replays one trace against every cache, with sharing where the trace knows of any, and without. */
 export async function measureTrace(context: SuiteContext, replay: Replay): Promise<void> {
   const { device, recorder, signal } = context
-  const { shape, caches, trace, limitBytes } = replay
+  const { shape, caches, trace, limitBytes, maxSequences } = replay
   const room = { shape, maxSequences, maxLength: trace.longest, limitBytes }
   const knowsSharing = trace.trace.blockTokens !== undefined
   for (const cache of caches) {
@@ -69,7 +68,7 @@ export async function measureTrace(context: SuiteContext, replay: Replay): Promi
 /** Replays a trace, then finds the largest batch of its requests. */
 function recordReplay(
   { recorder, settings }: SuiteContext,
-  { shape, trace, limitBytes, secondsPerStep }: Replay,
+  { shape, trace, limitBytes, maxSequences, secondsPerStep }: Replay,
   { name, cache, sharing }: { name: string; cache: string; sharing: boolean },
   opened: MemoryCache,
 ): void {

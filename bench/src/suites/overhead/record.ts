@@ -68,8 +68,9 @@ export function recordPasses(
     },
     maxError,
   })
-  // The bars are of the largest batch of a GPU, over the cache that a backend is best at.
-  if (!device.isGpu || sequences !== 256 || cache.name !== nativeCache(backendName)) return
+  // The bars are of a GPU's largest batch and 32 layers, over the cache that a backend is best at.
+  if (!device.isGpu || cache.name !== nativeCache(backendName)) return
+  if (sequences !== 256 || layers !== 32) return
   const us = { unit: 'us' }
   const pass = `${backendName}: prepare and ${layers} runs`
   const beyond = native.length > 0 ? all.median! - median(native) : null

@@ -22,7 +22,8 @@ import { modelPath } from '../serve/default-model.ts'
 import { resolveServeOptions } from '../serve/serve-options.ts'
 import { openServedModel, type ServedModel } from '../serve/served-model.ts'
 import { attentionCell, type AttentionPeer, type PeerTask } from './attention-cell.ts'
-import { engineCell, engineTaskName, peerEngine, type EngineTask } from './engine-cell.ts'
+import { engineCell, engineTaskName, type EngineTask } from './engine-cell.ts'
+import { peerEngine } from './engine-cells.ts'
 import { findPeer, peerPackages, peerScript } from './peer-files.ts'
 import { startProgram, type PeerProgram } from './peer-program.ts'
 
@@ -200,7 +201,8 @@ class PeersRun {
         }),
         flop: '4 x pairs x query heads x head dim; masked pairs do not count',
         engines: 'the same file, threads and prompts of random tokens; without prefix sharing',
-        enginesCheck: 'greedy answers, until our best two logits are within 0.5',
+        enginesCheck:
+          'greedy answers to questions, until our best two logits are within 0.5; ours the same from both caches, in any batch, after preemption',
         llamaBatch: 'the better of 512 and 1024 tokens',
         versions: this.#versions,
       },
@@ -277,6 +279,9 @@ class PeersRun {
       cache: settings.caches?.[0] ?? namedCache('split'),
       peer,
       rounds: settings.quick ? { most: 3, least: 1 } : { most: 10, least: 3 },
+      threads: this.#threads,
+      // Of the demo's model.
+      isJudged: !settings.quick && this.#given.model === undefined,
     }
     return [engineCell(cells, tasks)]
   }

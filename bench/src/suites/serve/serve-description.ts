@@ -26,6 +26,8 @@ export function serveProtocol(kind: ServeKind, options: ServeOptions): Result['p
       loads:
         'shares of the requests per second that the first cache without sharing serves offline',
       rateTolerance,
+      eventLoop:
+        'beside chat requests that come at once and are streamed within the process: how late a timer of 1 ms is',
     }),
     ttft: 'first chunk - scheduled time',
     tpot: '(E2E - TTFT) / (output tokens - 1)',

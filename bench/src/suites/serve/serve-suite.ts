@@ -5,6 +5,8 @@ import type { OpenSuite, Suite, SuiteContext } from '../../suite/index.ts'
 import { arrivalsOf, planArrivals, scaleTrace } from '../../traces/index.ts'
 import { candidatesOf, defaultCaches, type Candidate } from './candidates.ts'
 import { checkCandidate, checkPrompts, referenceOf } from './check-candidate.ts'
+import { eventLoopCell } from './event-loop-cell.ts'
+import { startDelayMonitor, type StartDelayMonitor } from './event-loop-delay.ts'
 import type { Pause } from './play-requests.ts'
 import { runCandidate, serveCell, type ServeCellParts, type ServeShared } from './serve-cell.ts'
 import { serveProtocol, serveWorkload } from './serve-description.ts'
@@ -22,10 +24,12 @@ import { openWorkloads, type Workload } from './workload.ts'
 export interface ServeParts {
   readonly openModel: (options: ServeOptions, signal: AbortSignal) => Promise<ServedModel>
   readonly pause: Pause
+  readonly startDelayMonitor: StartDelayMonitor
 }
 
 const realParts: ServeParts = {
   openModel: openServedModel,
+  startDelayMonitor,
   pause: (milliseconds, signal) => sleep(milliseconds, undefined, { signal }),
 }
 
@@ -47,7 +51,7 @@ const about: Readonly<Record<ServeKind, Pick<Suite, 'summary' | 'budgetSeconds'>
 
 /** The suite `serve-offline` or `serve-online`. */
 export function serveSuite(kind: ServeKind, parts: Partial<ServeParts> = {}): Suite {
-  const { openModel, pause } = { ...realParts, ...parts }
+  const { openModel, pause, startDelayMonitor: startMonitor } = { ...realParts, ...parts }
   return {
     name: `serve-${kind}`,
     kind: 'serving',
@@ -71,7 +75,10 @@ export function serveSuite(kind: ServeKind, parts: Partial<ServeParts> = {}): Su
           cells:
             candidates.length === 0
               ? []
-              : workloads.flatMap((workload) => cellsOf[kind](shared, workload)),
+              : [
+                  ...workloads.flatMap((workload) => cellsOf[kind](shared, workload)),
+                  ...(kind === 'online' ? [eventLoopCell(shared, startMonitor)] : []),
+                ],
           close: () => model.close(),
         }
       } catch (error) {

@@ -15,6 +15,7 @@ import { cacheBytes } from '../../harness/index.ts'
 import type { NamedCache, NamedShape } from '../../suite/index.ts'
 import { modelPath } from './default-model.ts'
 import type { Candidate } from './candidates.ts'
+import { modelText, type ModelText } from './model-text.ts'
 import type { ServeOptions } from './serve-options.ts'
 
 /** How a candidate is to serve. */
@@ -41,8 +42,8 @@ export interface ServedModel {
   readonly weights: string
   readonly vocabularySize: number
   readonly contextLength: number
-  /** Tokens of a text; absent where the model has no tokenizer. */
-  readonly encode?: (text: string) => Uint32Array
+  /** Absent where the model has no tokenizer. */
+  readonly text?: ModelText
   /** Keys and values of one token in all layers. */
   readonly tokenBytes: number
   /** Memory that one sequence of so many tokens takes, in whole pages or blocks. */
@@ -79,7 +80,7 @@ export function servedModel(model: LoadedModel, threads: number | undefined): Se
     weights: model.weights,
     vocabularySize: config.vocabularySize,
     contextLength: description.contextLength,
-    ...(tokenizer && { encode: (text: string) => Uint32Array.from(tokenizer.encode(text)) }),
+    ...(tokenizer && { text: modelText(tokenizer) }),
     tokenBytes: 2 * config.layers * config.kvHeads * config.headDim * 2,
     sequenceBytes: (cache, length) =>
       cacheBytes(cpu, { shape: shapeOf(model), cache, sequences: 1, length }),

@@ -7,6 +7,8 @@ export interface CountingModelOptions {
   readonly clock: VirtualClock
   /** Names of caches over which the model answers wrongly. */
   readonly wrongOver?: readonly string[]
+  /** Logits between the best two, of every token. Defaults to `1`. */
+  readonly margin?: number
   /** Called before each pass. */
   readonly onPass?: () => void
 }
@@ -26,6 +28,7 @@ export const nextToken = (token: number, position: number): number =>
 export function countingModel({
   clock,
   wrongOver = [],
+  margin = 1,
   onPass,
 }: CountingModelOptions): ServedModel {
   const runnerOf = (wrong: boolean): ForwardRunner => ({
@@ -45,7 +48,7 @@ export function countingModel({
       return {
         tokens: Int32Array.from(drawn),
         logprobs: Float32Array.from(drawn, () => -1),
-        margins: Float32Array.from(drawn, () => 1),
+        margins: Float32Array.from(drawn, () => margin),
         top: sampling.map(({ topLogprobs }) => ({
           tokens: new Int32Array(topLogprobs),
           logprobs: new Float32Array(topLogprobs),
@@ -59,8 +62,7 @@ export function countingModel({
     name: 'counting model',
     weights: 'none',
     vocabularySize,
-    contextLength: 1024,
-    encode: (text) => Uint32Array.from(text, (character) => character.codePointAt(0)!),
+    contextLength: 2048,
     tokenBytes: 256,
     sequenceBytes: () => 2 ** 18,
     open({ cache: named, prefixSharing }, { limitBytes, maxSequences, maxLength, onEvent }) {
@@ -69,7 +71,7 @@ export function countingModel({
         runner: runnerOf(wrongOver.includes(named.name)),
         cache,
         name: 'counting model',
-        contextLength: 1024,
+        contextLength: 2048,
         vocabularySize,
         maxSequences,
         prefixCaching: prefixSharing,
