@@ -7,7 +7,7 @@
 //         they are, plan_prepare, and plan_run with new keys and values for each of 32 layers
 //
 // Llama-3-8B's heads, bfloat16. Every round measures each subject once, in an order of its own.
-// Prints one line of JSON: raw samples, from which bench/gpu/launch.mjs makes figures.
+// Prints one line of JSON: raw samples, from which the suites make figures.
 #include <cuda_runtime_api.h>
 
 #include <cstdint>

@@ -127,7 +127,7 @@ describe.each([1280, 390])('at %i px', (width) => {
     const keys = () =>
       page.evaluate(() => {
         const table = [...document.querySelectorAll('table')].find((one) =>
-          one.caption?.textContent?.includes('gpu-decode.json: decode, 68 cases'),
+          one.caption?.textContent?.includes('h200/decode.json: decode, '),
         )!
         const column = [...table.querySelectorAll('th')].findIndex((one) =>
           one.textContent?.startsWith('bandwidth, GB/s'),
@@ -137,7 +137,7 @@ describe.each([1280, 390])('at %i px', (width) => {
     const press = () =>
       page.evaluate(() => {
         const table = [...document.querySelectorAll('table')].find((one) =>
-          one.caption?.textContent?.includes('gpu-decode.json: decode, 68 cases'),
+          one.caption?.textContent?.includes('h200/decode.json: decode, '),
         )!
         const head = [...table.querySelectorAll('th')].find((one) =>
           one.textContent?.startsWith('bandwidth, GB/s'),

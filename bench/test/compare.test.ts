@@ -90,7 +90,7 @@ describe('comparing two results', () => {
   })
 
   it('refuses results of different benches', async () => {
-    const [decode, prefill] = await committed(/gpu-(decode|prefill)/)
+    const [decode, prefill] = await committed(/h200.(decode|prefill)/)
     expect(() => compareResults(decode!, prefill!)).toThrow(
       expect.objectContaining({ code: 'ERR_VATTENTION_RESULT_MISMATCH' }),
     )

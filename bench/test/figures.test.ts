@@ -55,9 +55,10 @@ describe('a page', () => {
       '[3.0 – 4.4 TB/s](r.json "cache=split or paged 16; range gbPerSecond")',
       '[4.2 TB/s](r.json "cache=split; tokens=8..16; median gbPerSecond")',
       "[4.4 TB/s](r.json 'cache=spl*; most gbPerSecond')",
+      "[4.4 TB/s](r.json 'no chunk; most gbPerSecond')",
       'a [link](r.json)',
     )
-    expect({ figures, stale }).toEqual({ figures: 6, stale: [] })
+    expect({ figures, stale }).toEqual({ figures: 7, stale: [] })
     expect(corrected).toContain('4.392 TB/s')
   })
 
@@ -71,6 +72,7 @@ describe('a page', () => {
 
   it.each([
     ['[1 GB/s](r.json "cache=none; gbPerSecond")', /nothing in the result fits/],
+    ['[1 GB/s](r.json "no tokens; most gbPerSecond")', /nothing in the result fits/],
     ['[1 GB/s](r.json "cache=split; gbPerSecond")', /2 cases fit/],
     ['[1 GB/s](r.json "cache=split; range gbPerSecond")', /has 1 numbers for 2/],
     ['[1 ms](r.json "tokens=16; gbPerSecond")', /is in "GB\/s", and "ms" is written/],

@@ -47,16 +47,6 @@ describe('the schema of results', () => {
       (one) => ({ ...one, cases: [{ name: 'a', ms: 3 }] }),
       /^cases\.0 must have required property 'metrics'/,
     ],
-    "a GPU bench's case in another bench's form": [
-      (one) => ({
-        ...one,
-        bench: 'decode',
-        cases: [
-          { name: 'a', length: 1, phase: 'ratio', ratio: { n: 1, median: 1, low: 1, high: 1 } },
-        ],
-      }),
-      /^cases\.0 must have required property 'sequences'/,
-    ],
     'a date that is none': [(one) => ({ ...one, startedAt: 'yesterday' }), /^startedAt must match/],
     'a label that is none': [(one) => ({ ...one, label: 'quick' }), /^label must/],
     'a skipped case without a reason': [
@@ -119,12 +109,6 @@ describe('the schema of results', () => {
         code: 'ERR_VATTENTION_RESULT_VERSION',
         message: 'new.json: schema version 7; this reader knows 1',
       }),
-    )
-  })
-
-  it('says in which older form a file is wrong', () => {
-    expect(() => parseResult({ nothingToMap256: {} }, 'old.json')).toThrow(
-      /^old\.json: as core-step: the result must have required property 'date'/,
     )
   })
 })

@@ -149,7 +149,7 @@ export function placeNativeTests(root, app, options) {
   })
 }
 
-/** Puts the native benches into `app/native/benches`, where bench/gpu looks; returns the files. */
+/** Puts the native benches into `app/native/benches`, where suites look; returns the files. */
 export function placeNativeBenches(root, app, options) {
   const source = join(root, 'native/build-cuda/benches')
   const names = existsSync(source) ? readdirSync(source) : []

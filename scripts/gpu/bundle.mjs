@@ -76,7 +76,7 @@ async function makeFolders(root, work, { without, sanitizer, env }) {
   const appOf = (name) => join(folderOf(name), 'app')
   const inlined = await stageJavaScript(root, appOf('javascript'))
   placeLicences(root, join(folderOf('javascript'), 'licences'), inlined, process.execPath, env)
-  add('javascript', 'the packages, GPU test suites and benches as JavaScript; licences')
+  add('javascript', 'the packages and GPU test suites as JavaScript; licences')
 
   for (const { package: name, files } of placeAddons(root, appOf)) {
     if (without.includes(name)) continue

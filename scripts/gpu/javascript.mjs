@@ -1,9 +1,9 @@
 // The JavaScript of a staged app, bundled from the sources: nothing of npm is needed where it runs.
 //
-//   packages/<p>/dist/          each package, third-party code inlined, other packages by name
+//   packages/<p>/               each package: dist/ with third-party code inlined, other packages by
+//                               name; and the folders that it ships besides
 //   node_modules/               links to them, by which they find each other as if installed
 //   suites/<p>/index.js         packages/<p>/test/gpu/index.ts, and programs *.process.js beside it
-//   bench/, scripts/             the benches, and what they import
 import {
   cpSync,
   existsSync,
@@ -47,8 +47,8 @@ export function readPackages(root) {
   const folders = [...readdirSync(folder).map((name) => join(folder, name)), join(root, 'bench')]
   const manifests = folders.map((each) => join(each, 'package.json'))
   return manifests.filter(existsSync).map((file) => {
-    const { name, version, bin } = readJson(file)
-    return { name, version, folder: dirname(file), bin: Object.values(bin ?? {}) }
+    const { name, version, bin, files } = readJson(file)
+    return { name, version, folder: dirname(file), bin: Object.values(bin ?? {}), files }
   })
 }
 
@@ -71,7 +71,7 @@ function inlined(root, { metafile }) {
 }
 
 /** Bundles one package into `app/packages`, so that Node and its own loader find it there. */
-async function bundlePackage(root, app, { name, version, folder, bin }) {
+async function bundlePackage(root, app, { name, version, folder, bin, files }) {
   const home = join(app, 'packages', basename(folder))
   const entries = ['index', ...bin.map((file) => basename(file, '.js'))]
   const sources = entries.map((entry) => join(folder, 'src', `${entry}.ts`))
@@ -79,6 +79,11 @@ async function bundlePackage(root, app, { name, version, folder, bin }) {
     external: packageNames,
     absWorkingDir: root,
   })
+  // Addons and what was built for npm have their own places.
+  for (const file of files.filter((each) => !['dist', 'prebuilds'].includes(each))) {
+    if (existsSync(join(folder, file)))
+      cpSync(join(folder, file), join(home, file), { recursive: true })
+  }
   const manifest = {
     name,
     version,
@@ -132,44 +137,6 @@ async function bundleSuites(root, app, packages, { folder }) {
   return inlined(root, result)
 }
 
-/** The benches: programs in bench/ and bench/gpu/ whose folder has no other purpose. */
-export function findBenches(root) {
-  return ['bench', 'bench/gpu'].flatMap((folder) =>
-    existsSync(join(root, folder))
-      ? readdirSync(join(root, folder))
-          .filter((file) => /^(?!.*-lib\.).*\.mjs$/.test(file))
-          .map((file) => join(folder, file))
-      : [],
-  )
-}
-
-/** Copies the benches, what is beside them, and every file that they import: JavaScript as it is. */
-async function copyBenches(root, app) {
-  const benches = findBenches(root)
-  const { metafile } = await bundle(benches, root, {
-    external: packageNames,
-    absWorkingDir: root,
-    write: false,
-  })
-  for (const file of Object.keys(metafile.inputs)) {
-    if (file.includes('node_modules/') || file.startsWith('..')) {
-      throw new BootstrapError(`A bench imports ${file}: only Node's modules and ours are there.`)
-    }
-    cpSync(join(root, file), join(app, file))
-  }
-  cpSync(join(root, 'bench'), join(app, 'bench'), {
-    recursive: true,
-    // The rest is @vattention/bench, bundled like the other packages.
-    filter: (file) => {
-      const elsewhere = /[/](results|native|src|test|schema|dist|reports|node_modules)$/
-      return !elsewhere.test(file) && !/\.(md|ts|json)$/.test(file)
-    },
-  })
-  const names = benches.map((file) => file.slice('bench/'.length, -'.mjs'.length))
-  writeFileSync(join(app, 'bench/benches.json'), JSON.stringify(names))
-  return []
-}
-
 /**
  * Makes all of it in `app`, which is empty.
  * @returns folders of the npm packages that were inlined, relative to `root`: for their licences
@@ -181,7 +148,6 @@ export async function bundleJavaScript(root, app) {
   const found = await Promise.all([
     ...packages.map((one) => bundlePackage(root, app, one)),
     ...packages.map((one) => bundleSuites(root, app, packages, one)),
-    copyBenches(root, app),
   ])
   return [...new Set(found.flat())].sort()
 }

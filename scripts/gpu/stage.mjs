@@ -1,7 +1,7 @@
 // A staged app: a folder from which everything runs by its own Node, without npm. In a tree it is made
 // of links to what is built there (npm run test:gpu); a bundle has the same in parts.
 //
-//   packages/ node_modules/ suites/ bench/   javascript.mjs
+//   packages/ node_modules/ suites/          javascript.mjs
 //   packages/<p>/*.node                      binaries.mjs
 //   native/                                  native tests for a GPU and their list; native benches
 //   runtime/                                 what runs them: the files of scripts/gpu/runtime

@@ -13,8 +13,7 @@ function metricText(key: string, metric: MeasuredCase['metrics'][string]): strin
 
 /** A result for the terminal: each case in a line, what was skipped, bars. */
 export function resultLines({ cases, skipped, bars }: Result): string {
-  const measured = cases.filter((one): one is MeasuredCase => 'metrics' in one)
-  const lines = measured.map(({ name, metrics }) => {
+  const lines = cases.map(({ name, metrics }) => {
     const texts = Object.entries(metrics).map(([key, metric]) => metricText(key, metric))
     return `  ${name}: ${texts.join(', ')}`
   })

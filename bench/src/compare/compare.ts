@@ -1,7 +1,7 @@
 import { ResultError } from '../result/errors.ts'
 import {
   caseKey,
-  measuredCases,
+  placedCases,
   unitOf,
   type PlacedCase,
   type Result,
@@ -103,7 +103,7 @@ export function compareResults(
 }
 
 const byKey = (result: Result) =>
-  new Map(measuredCases(result).map((one) => [caseKey(one.parameters), one]))
+  new Map(placedCases(result).map((one) => [caseKey(one.parameters), one]))
 
 function compareCase(one: PlacedCase, other: PlacedCase, threshold: number | undefined) {
   return Object.keys(one.metrics)

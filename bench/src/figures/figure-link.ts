@@ -13,7 +13,7 @@ export interface FigureLink {
 const link = /\[([^\]]+)\]\(([^\s)]+\.json)\s+(?:"([^"]+)"|'([^']+)')\)/g
 
 /**
- * The figures of a page: `[4.39 TB/s](bench/results/gpu-decode.json "backend=fa3; … gbPerSecond")`.
+ * The figures of a page: `[4.39 TB/s](bench/results/h200/decode.json "backend=fa3; … gbPerSecond")`.
  * Links without a title are no figures.
  */
 export function figureLinks(markdown: string): FigureLink[] {

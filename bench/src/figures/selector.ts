@@ -1,5 +1,5 @@
 import { shown } from '../report/question.ts'
-import { measuredCases, unitOf, type PlacedCase, type Result, type Unit } from '../result/index.ts'
+import { placedCases, unitOf, type PlacedCase, type Result, type Unit } from '../result/index.ts'
 import { FigureError } from './figure-error.ts'
 
 /** What is made of the values of several cases; `one`: there must be a single one. */
@@ -23,6 +23,8 @@ function fits(value: string, wanted: string): boolean {
 }
 
 function condition(part: string): Condition {
+  const [, absent] = /^no ([A-Za-z]+)$/.exec(part) ?? []
+  if (absent !== undefined) return ({ parameters }) => parameters[absent] === undefined
   const [, key = '', wanted = ''] = /^([A-Za-z]+)=(.+)$/.exec(part) ?? []
   const [, from, to] = /^(\d+)\.\.(\d+)$/.exec(wanted) ?? []
   return ({ parameters }) => {
@@ -56,7 +58,8 @@ function reduced(reduction: Reduction, values: readonly number[]): number[] {
  * Numbers of a result, by a selector: parameters of cases, then a metric, apart by semicolons.
  *
  * `backend=fa3; cache=split; tokens=8192..131072; range tflops`: values may be lists (`a or b`), begin
- * or end with `*` for anything, or be `from..to` of numbers. `least`, `most`, `median` or `range` stands
+ * or end with `*` for anything, or be `from..to` of numbers; `no chunk` is of cases without that
+ * parameter. `least`, `most`, `median` or `range` stands
  * before the metric when several cases fit;
  * `stepUs.p99` is another number of the metric than its median.
  *
@@ -68,7 +71,7 @@ export function select(result: Result, selector: string): Selected {
   const reduction = reductions.find((one) => named !== undefined && one === word) ?? 'one'
   const metric = reduction === 'one' ? word : named!
   const conditions = parts.slice(0, -1).map(condition)
-  const cases = measuredCases(result).filter((one) => conditions.every((holds) => holds(one)))
+  const cases = placedCases(result).filter((one) => conditions.every((holds) => holds(one)))
   const values = cases.map((one) => valueOf(one, metric)).filter((value) => value !== null)
   if (values.length === 0) throw new FigureError(`nothing in the result fits "${selector}"`)
   if (reduction === 'one' && values.length > 1) {

@@ -5,8 +5,9 @@ import { shuffle, type Random } from './random.ts'
 
 /** The result of a step that must have succeeded. */
 export function must(result: StepResult): Extract<StepResult, { status: 'ok' }> {
-  if (result.status !== 'ok') throw new Error(`a step failed: ${JSON.stringify(result)}`)
-  return result
+  if (result.status === 'ok') return result
+  const { limit, neededBytes } = result
+  throw new Error(`a step got no memory: ${neededBytes} bytes were needed (limit: ${limit})`)
 }
 
 /**

@@ -25,7 +25,7 @@ export function formatTokens(tokens: number): string {
   return tokens >= 1024 && tokens % 1024 === 0 ? `${tokens / 1024}K` : String(tokens)
 }
 
-/** The file's name without its folders. */
+/** The file's name behind its folder's, which tells machines and runs apart. */
 export function fileName(path: string): string {
-  return path.split(/[\\/]/).at(-1) ?? path
+  return path.split(/[\\/]/).slice(-2).join('/')
 }

@@ -1,7 +1,7 @@
-import { cpu, decode, layout, prefill } from './headlines/attention.ts'
+import { decode, layout, prefill } from './headlines/attention.ts'
 import type { Headline } from './headlines/headline.ts'
 import { allocate, fragmentation, overlap, prefix, step, vmm } from './headlines/memory.ts'
-import { engine, launch, overhead, peers, serveOffline, serveOnline } from './headlines/serving.ts'
+import { launch, overhead, peers, serveOffline, serveOnline } from './headlines/serving.ts'
 import { ofBench, type ReportedResult } from './question.ts'
 
 /** What each bench comes to, in the order in which a reader meets it. */
@@ -20,8 +20,6 @@ const readers: Readonly<Record<string, (of: ReportedResult) => Headline[]>> = {
   'serve-offline': serveOffline,
   'serve-online': serveOnline,
   peers,
-  'engine-vs-llama': engine,
-  'cpu-attention': cpu,
 }
 
 /** What the results come to, in a few figures; smoke runs give none. */

@@ -1,3 +1,5 @@
+import { group } from 'd3-array'
+
 import { barsOf } from './bars.ts'
 import { fileName, formatNumber } from './format.ts'
 import type { ReportedResult } from './question.ts'
@@ -8,27 +10,19 @@ export interface Limit {
   readonly source: string
 }
 
-/** Bits of `throttleReasons` that cost clocks, as NVML names them. */
-const slowing: readonly (readonly [bit: bigint, what: string])[] = [
-  [0x4n, 'the power limit'],
-  [0x8n, 'a hardware slowdown'],
-  [0x20n, 'the temperature (software)'],
-  [0x40n, 'the temperature (hardware)'],
-  [0x80n, 'the power brake'],
+/** Bits of `throttleBits` that cost clocks, as NVML names them. */
+const slowing: readonly (readonly [bit: number, what: string])[] = [
+  [0x4, 'the power limit'],
+  [0x8, 'a hardware slowdown'],
+  [0x20, 'the temperature (software)'],
+  [0x40, 'the temperature (hardware)'],
+  [0x80, 'the power brake'],
 ]
 
 function throttled({ source, result }: ReportedResult): Limit[] {
-  const masks = result.cases.flatMap((one) => {
-    const samples = 'samples' in one ? (one.samples as Record<string, unknown>) : {}
-    const texts = Array.isArray(samples.throttleReasons)
-      ? (samples.throttleReasons as string[]).filter((mask) => /^0x[0-9a-f]+$/i.test(mask))
-      : []
-    const bits = Array.isArray(samples.throttleBits) ? (samples.throttleBits as unknown[]) : []
-    return [
-      ...texts.map(BigInt),
-      ...bits.filter((one) => Number.isSafeInteger(one)).map((one) => BigInt(one as number)),
-    ]
-  })
+  const masks = result.cases.flatMap(({ samples }) =>
+    (samples?.throttleBits ?? []).filter((bits) => bits !== null),
+  )
   const reasons = slowing
     .filter(([bit]) => masks.some((mask) => mask & bit))
     .map(([, what]) => what)
@@ -99,7 +93,9 @@ function ofResult(one: ReportedResult): Limit[] {
     ...(rare.length > 0
       ? [say(`p99 of fewer than 1000 calls (${rare.length}): ${names(rare)}.`)]
       : []),
-    ...result.skipped.map(({ case: name, reason }) => say(`Not measured: ${name} (${reason}).`)),
+    ...[...group(result.skipped, ({ reason }) => reason)].map(([reason, all]) =>
+      say(`Not measured (${reason}): ${all.map(({ case: name }) => name).join('; ')}.`),
+    ),
   ]
 }
 

@@ -51,11 +51,7 @@ export function methodOf(of: ReportedResult): Markup {
       ${entry('Command', html`<code>${result.command}</code>`)}${entry('Commit', `${result.commit}${dirty}`)}${entry(
         'Begun',
         `${result.startedAt}, took ${result.seconds === null ? 'an unknown time' : `${formatNumber(result.seconds)} s`}`,
-      )}${entry('Label', result.label)}${
-        result.migratedFrom === undefined
-          ? null
-          : entry('Read from an older form', result.migratedFrom)
-      }${device(result)}${entry(
+      )}${entry('Label', result.label)}${device(result)}${entry(
         'Host',
         `${host.cpu}, ${host.cores} cores, ${formatBytes(host.memoryBytes)}, ${host.os}, Node ${host.node}, load average ${host.loadAverage.map((one) => formatNumber(one)).join(' ')}${host.isa ? `, ${host.isa.join(' ')}` : ''}`,
       )}${Object.entries(protocol).map(([key, value]) => entry(spaced(key), words(value)))}${entry(

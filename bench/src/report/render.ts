@@ -1,4 +1,4 @@
-import { measuredCases, type SourcedResult } from '../result/index.ts'
+import { placedCases, type SourcedResult } from '../result/index.ts'
 import { barsOf, countBars, type ReportedBar } from './bars.ts'
 import { fileName, formatNumber } from './format.ts'
 import { headlines } from './headlines.ts'
@@ -33,7 +33,7 @@ export async function renderReport(results: readonly SourcedResult[]): Promise<R
   if (results.length === 0) throw new RangeError('results: at least one is required')
   const reported = results.map((one): ReportedResult => ({
     ...one,
-    cases: measuredCases(one.result),
+    cases: placedCases(one.result),
   }))
   const svgs = new Map<string, string>()
   const answers: Markup[] = []
@@ -50,7 +50,7 @@ export async function renderReport(results: readonly SourcedResult[]): Promise<R
     for (const one of own) told.add(one)
     const drawn: Markup[] = []
     for (const figure of figures) {
-      const { inline, file } = await drawPlot(figure.spec, figure.title)
+      const { inline, file } = await drawPlot(figure.spec, figure.name, figure.title)
       svgs.set(figure.name, file)
       drawn.push(figureMarkup(figure, inline))
     }

@@ -8,7 +8,7 @@ import type { Result } from './schema/result.ts'
 
 /** A result, and the file that its numbers come from. */
 export interface SourcedResult {
-  /** As the reader was told: `bench/results/gpu-decode.json`. */
+  /** As the reader was told: `bench/results/h200/decode.json`. */
   readonly source: string
   readonly result: Result
 }

@@ -1,16 +1,15 @@
 export { ResultError, type ResultErrorCode } from './errors.ts'
 export { readResult, resultText, writeResult, type SourcedResult } from './files.ts'
-export { measuredCases, type PlacedCase } from './measured.ts'
+export { placedCases, type PlacedCase } from './measured.ts'
 export { parseResult } from './parse.ts'
 export type { MeasuredCase, Metric } from './schema/measured-case.ts'
-export type { Latencies, Ratio, Summary } from './schema/parts.ts'
+export type { Latencies, Summary } from './schema/parts.ts'
 export {
   resultSchema,
   schemaVersion,
   type Bar,
   type Result,
   type Skipped,
-  type StoredCase,
 } from './schema/result.ts'
 export { summaryOf } from './statistics.ts'
 export { metricWords, unitOf, type Better, type Unit } from './units.ts'

@@ -1,14 +1,12 @@
 import { ResultError } from './errors.ts'
-import { legacyForms } from './legacy/index.ts'
-import { resultReasons, schemaReasons } from './validate.ts'
+import { resultReasons } from './validate.ts'
 import { schemaVersion, type Result } from './schema/result.ts'
 
 const invalid = (source: string, reasons: readonly string[]) =>
   new ResultError('ERR_VATTENTION_RESULT_INVALID', source, reasons)
 
 /**
- * A result from the JSON of a file. Forms older than the common one are migrated, and say so in
- * `migratedFrom`.
+ * A result from the JSON of a file.
  *
  * @param value Parsed JSON.
  * @param source For messages: the file.
@@ -24,20 +22,7 @@ export function parseResult(value: unknown, source: string): Result {
       `schema version ${version}; this reader knows ${schemaVersion}`,
     ])
   }
-  const legacy = 'bench' in value ? undefined : legacyForms.find(({ key }) => key in value)
-  const result = legacy ? migrated(legacy, value, source) : (value as Result)
-  const reasons = resultReasons(result)
+  const reasons = resultReasons(value)
   if (reasons.length > 0) throw invalid(source, reasons)
-  return result
-}
-
-function migrated(form: (typeof legacyForms)[number], value: object, source: string): Result {
-  const reasons = schemaReasons(form.schema, value)
-  if (reasons.length > 0) {
-    throw invalid(
-      source,
-      reasons.map((reason) => `as ${form.name}: ${reason}`),
-    )
-  }
-  return form.migrate(value)
+  return value as Result
 }

@@ -65,7 +65,6 @@ export function resultReasons(value: unknown): string[] {
   const { bars, cases } = value as Result
   const seen = new Set<string>()
   const twice = cases.flatMap((one) => {
-    if (!('metrics' in one)) return []
     const key = caseKey(one.parameters)
     if (!seen.has(key)) {
       seen.add(key)

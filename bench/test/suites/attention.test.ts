@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 
 import { compareResults } from '../../src/compare/index.ts'
 import { HostDevice, type OpenBackends } from '../../src/harness/index.ts'
-import { measuredCases, resultReasons, type Result } from '../../src/result/index.ts'
+import { placedCases, resultReasons, type Result } from '../../src/result/index.ts'
 import { questions } from '../../src/report/questions/index.ts'
 import { namedCache, namedShape, type Suite } from '../../src/suite/index.ts'
 import { runSuite, type SuiteRun } from '../../src/suite/run-suite.ts'
@@ -93,7 +93,7 @@ describe.each(suites)('%s', (name, make) => {
       },
     })
     const { result, wrong } = await run(make(backends))
-    const measured = measuredCases(result)
+    const measured = placedCases(result)
     expect(measured.filter((one) => backendOf(one) === 'cpu').length).toBeGreaterThan(0)
     expect(measured.filter((one) => backendOf(one) === 'scaled')).toEqual([])
     // Once over each cache of each cell: to be compared.
@@ -139,7 +139,7 @@ describe.each(suites)('%s', (name, make) => {
     })
     const { result, interrupted } = await run(make(backends), { clock, signal: controller.signal })
     expect(interrupted).toBe(true)
-    const measured = measuredCases(result).filter((one) => backendOf(one) === 'cpu')
+    const measured = placedCases(result).filter((one) => backendOf(one) === 'cpu')
     expect(measured).toHaveLength(2)
     for (const { metrics, samples } of measured) {
       // One round to warm up, two that count.
@@ -159,7 +159,7 @@ describe.each(suites)('%s', (name, make) => {
 
   it('skips caches that do not fit into memory, with the reason', async () => {
     const { result } = await run(make(wrappedBackends({ cpu: {} })), { freeBytes: 2 ** 30 + 1 })
-    expect(measuredCases(result).filter((one) => backendOf(one))).toEqual([])
+    expect(placedCases(result).filter((one) => backendOf(one))).toEqual([])
     for (const { reason } of result.skipped) expect(reason).toMatch(/GiB do not fit into/)
     expect(result.skipped.length).toBeGreaterThan(0)
   })
@@ -168,7 +168,7 @@ describe.each(suites)('%s', (name, make) => {
     // Reading memory takes time too.
     const clock = new TickingClock()
     const { result } = await run(make(costing(clock, { cpu: 5 })), { clock })
-    const reported = { result, source: `${name}.json`, cases: measuredCases(result) }
+    const reported = { result, source: `${name}.json`, cases: placedCases(result) }
     const figures = questions.flatMap((question) => question.figures([reported]))
     expect(figures.length).toBeGreaterThan(0)
     for (const { spec } of figures) expect(JSON.stringify(spec)).toContain('cpu')
@@ -181,7 +181,7 @@ describe('prefill', () => {
   it('counts the pairs that are seen, of chunks and mixed batches too', async () => {
     const clock = new HandClock()
     const { result } = await run(makePrefill(costing(clock, { cpu: 10 })), { clock })
-    const found = measuredCases(result).filter(({ parameters }) => parameters.cache === 'split')
+    const found = placedCases(result).filter(({ parameters }) => parameters.cache === 'split')
     const gflops = new Map(
       found.flatMap(({ parameters: { phase, tokens }, metrics }) =>
         'gflops' in metrics
@@ -205,7 +205,7 @@ describe('decode', () => {
   it('has bytes of K and V a second, beside the memory read in the same rounds', async () => {
     const clock = new HandClock()
     const { result } = await run(makeDecode(costing(clock, { cpu: 2 })), { clock })
-    const found = measuredCases(result)
+    const found = placedCases(result)
     const split = found.find(
       ({ parameters }) => parameters.cache === 'split' && parameters.sequences === 2,
     )!

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 
 import { Unavailable, type BenchDevice } from '../../src/harness/index.ts'
-import { measuredCases, resultReasons } from '../../src/result/index.ts'
+import { placedCases, resultReasons } from '../../src/result/index.ts'
 import { runSuite } from '../../src/suite/run-suite.ts'
 import { makeLaunch } from '../../src/suites/launch.ts'
 import {
@@ -106,7 +106,7 @@ describe('the suite launch', () => {
 
   it('has times of a launch, and the speed of ours over upstream’s and of pages', async () => {
     const result = await run((_, args) => Promise.resolve(measured[only(args)]!))
-    const found = measuredCases(result)
+    const found = placedCases(result)
     const task = 'prefill 16K'
     const about = { task, backend: 'flash-attention-3', kernel: 'flash-attention-3 kernel' }
     const own = found.filter(({ parameters }) => parameters.task === task)
@@ -147,7 +147,7 @@ describe('the suite launch', () => {
         : Promise.resolve(measured[only(args)]!),
     )
     expect(failed.skipped[0]).toEqual({ case: 'prefill 16K', reason: 'it broke' })
-    expect(measuredCases(failed).length).toBeGreaterThan(0)
+    expect(placedCases(failed).length).toBeGreaterThan(0)
   })
 
   it('is held to its bars on the GPU that they are for, in full runs', async () => {
@@ -198,7 +198,7 @@ describe('the suite launch', () => {
       },
       { signal: controller.signal },
     )
-    expect(new Set(measuredCases(result).map(({ parameters }) => parameters.task))).toEqual(
+    expect(new Set(placedCases(result).map(({ parameters }) => parameters.task))).toEqual(
       new Set(['prefill 16K']),
     )
     expect(result.skipped.slice(1)).toEqual([

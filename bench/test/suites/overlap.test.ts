@@ -3,7 +3,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 
 import { HostDevice, systemClock, type OpenBackends } from '../../src/harness/index.ts'
-import { measuredCases, resultReasons, type MeasuredCase } from '../../src/result/index.ts'
+import { placedCases, resultReasons, type MeasuredCase } from '../../src/result/index.ts'
 import { namedCache, namedShape, Recorder } from '../../src/suite/index.ts'
 import { runSuite as runWhole } from '../../src/suite/run-suite.ts'
 import { makeOverlap } from '../../src/suites/overlap.ts'
@@ -122,7 +122,7 @@ describe('the suite overlap', () => {
     expect(resultReasons(made.result)).toEqual([])
     expect(made.result.skipped).toEqual([])
     expect(
-      measuredCases(made.result).map(({ parameters, metrics }) => [
+      placedCases(made.result).map(({ parameters, metrics }) => [
         parameters.mapping,
         (metrics.timeRatio as { median: number }).median,
       ]),

@@ -6,11 +6,12 @@ import { readResult } from '../../src/index.ts'
 
 const folder = fileURLToPath(new URL('../../results', import.meta.url))
 
-/** Paths of the committed results. */
-export const committedFiles = readdirSync(folder)
+/** Paths of the committed results, those of a machine in a folder of its own. */
+export const committedFiles = readdirSync(folder, { recursive: true, encoding: 'utf8' })
   .filter((name) => name.endsWith('.json'))
+  .sort()
   .map((name) => join(folder, name))
 
-/** The committed results, or those whose file names match. */
+/** The committed results, or those whose paths match. */
 export const committed = (which = /./) =>
   Promise.all(committedFiles.filter((path) => which.test(path)).map(readResult))

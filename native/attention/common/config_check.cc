@@ -189,7 +189,7 @@ vattn_status CheckScales(const vattn_config& config, const Device& device, vattn
     const vattn_tensor* tensor;
     bool wanted;
   } scales[] = {
-      {"query_scale", config.query_scale, config.dtype == VATTN_FLOAT8_E4M3},
+      {"query_scale", config.query_scale, e4m3},
       {"key_scale", config.key_scale, e4m3},
       {"value_scale", config.value_scale, e4m3},
   };

@@ -44,6 +44,10 @@ constexpr bool SameDtypeBuilt(int32_t query, int32_t cache) {
 constexpr bool SameDtypeOrE4m3Built(int32_t query, int32_t cache) {
   return DtypeBuilt(query) && (query == cache || (VATTN_CUDA_FP8 && cache == VATTN_FLOAT8_E4M3));
 }
+// The same where kernels over an e4m3 cache write bfloat16 only.
+constexpr bool SameDtypeOrBfloat16OverE4m3Built(int32_t query, int32_t cache) {
+  return SameDtypeOrE4m3Built(query, cache) && (query == cache || query == VATTN_BFLOAT16);
+}
 
 }  // namespace vattention::attention::cuda
 

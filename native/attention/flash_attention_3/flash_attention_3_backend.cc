@@ -19,9 +19,10 @@ struct Backend {
   static constexpr attention::Support support = {
       .head_dims = &attention::cuda::SameHeadDimBuilt,
       .head_dims_text = attention::cuda::kSameHeadDimText,
-      .dtypes = &attention::cuda::SameDtypeBuilt,
+      .dtypes = &attention::cuda::SameDtypeOrBfloat16OverE4m3Built,
       .dtypes_text =
-          "float16 or bfloat16, as built (build:cuda --dtypes), the cache's as the query's",
+          "float16 or bfloat16, as built (build:cuda --dtypes), the cache's as the query's or, if "
+          "built (--fp8), float8_e4m3 for queries of bfloat16",
       .pool = [](int32_t layout, int32_t, int32_t) { return layout == VATTN_POOL_NHD; },
       .pool_text = "NHD",
       .non_causal = true,
@@ -49,6 +50,7 @@ const vattn_backend* vattn_flash_attention_3_backend(void) {
 }
 
 const char* vattn_flash_attention_3_built(void) {
-  static const std::string text = vattention::attention::cuda::MakeBuiltText("90a", /*fp8=*/false);
+  static const std::string text =
+      vattention::attention::cuda::MakeBuiltText("90a", VATTN_CUDA_FP8 != 0);
   return text.c_str();
 }

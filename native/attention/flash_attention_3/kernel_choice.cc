@@ -11,6 +11,7 @@
 
 namespace vattention::flash_attention_3 {
 
+using attention::ElementBytes;
 using attention::Problem;
 using attention::cuda::Pass;
 using attention::cuda::PassSequence;
@@ -18,7 +19,6 @@ using attention::cuda::RowGroup;
 
 namespace {
 
-constexpr int32_t kElementBytes = 2;
 constexpr int32_t kMaxSplits = 128;
 // Upstream's scheduler splits no sequence of a larger batch.
 constexpr int32_t kMaxSplitSequences = 992;
@@ -33,9 +33,9 @@ int32_t Divide(int64_t value, int64_t step) {
 
 Tile TileOf(const Problem& problem, Mask mask, bool copies) {
   const int32_t dim = problem.shape.head_dim;
-  const auto tile =
-      tile_size_fwd_sm90(dim, dim, mask == Mask::kCausal, mask == Mask::kWindow, kElementBytes,
-                         /*v_colmajor=*/false, copies, problem.soft_cap > 0);
+  const auto tile = tile_size_fwd_sm90(dim, dim, mask == Mask::kCausal, mask == Mask::kWindow,
+                                       ElementBytes(problem.shape.dtype),
+                                       /*v_colmajor=*/false, copies, problem.soft_cap > 0);
   return {std::get<0>(tile), std::get<1>(tile)};
 }
 
@@ -95,7 +95,8 @@ int32_t SplitBound(const Problem& problem, const KernelChoice& kernel, int32_t m
         std::min(loaded, int64_t{kernel.window_left} + kernel.window_right + 1 + kernel.tile.rows);
   }
   const int32_t row_tiles = Divide(int64_t{max_query} * problem.group, kernel.tile.rows);
-  const int64_t head_bytes = int64_t{max_key} * 2 * problem.shape.head_dim * kElementBytes;
+  const int64_t head_bytes =
+      int64_t{max_key} * 2 * problem.shape.head_dim * ElementBytes(problem.shape.dtype);
   return num_splits_heuristic(
       problem.shape.kv_heads * row_tiles, multiprocessors, Divide(loaded, kernel.tile.keys),
       row_tiles,

@@ -2,6 +2,8 @@
 
 #include <cutlass/numeric_types.h>
 
+#include <type_traits>
+
 #include "attention/built.h"
 #include "attention/cuda/cuda_error.h"
 #include "attention/cuda/zero_counter.h"
@@ -30,6 +32,10 @@ VATTN_CUDA_HEAD_DIMS(VATTN_BFLOAT16_KERNELS)
 #if VATTN_CUDA_FLOAT16
 #define VATTN_FLOAT16_KERNELS(D) VATTN_KERNELS_OF(cutlass::half_t, D)
 VATTN_CUDA_HEAD_DIMS(VATTN_FLOAT16_KERNELS)
+#endif
+#if VATTN_CUDA_FP8
+#define VATTN_E4M3_KERNELS(D) VATTN_KERNELS_OF(cutlass::float_e4m3_t, D)
+VATTN_CUDA_HEAD_DIMS(VATTN_E4M3_KERNELS)
 #endif
 #define VATTN_COMBINE(T)                                                                          \
   extern template void run_mha_fwd_combine_<T, float, 64>(Flash_fwd_params&, cudaStream_t, bool); \
@@ -161,9 +167,22 @@ void SetSchedule(const Launch& launch, Flash_fwd_params* p) {
   if (CountsTiles(launch)) p->tile_count_semaphore = next;
 }
 
+void SetScales(const Launch& launch, Flash_fwd_params* p) {
+  p->q_descale_ptr = Mutable(launch.query_scale.data);
+  p->q_descale_batch_stride = launch.query_scale.sequence_stride;
+  p->q_descale_head_stride = launch.query_scale.head_stride;
+  p->k_descale_ptr = Mutable(launch.key_scale.data);
+  p->k_descale_batch_stride = launch.key_scale.sequence_stride;
+  p->k_descale_head_stride = launch.key_scale.head_stride;
+  p->v_descale_ptr = Mutable(launch.value_scale.data);
+  p->v_descale_batch_stride = launch.value_scale.sequence_stride;
+  p->v_descale_head_stride = launch.value_scale.head_stride;
+}
+
 Flash_fwd_params MakeParameters(const Launch& launch) {
   Flash_fwd_params p{};
   p.is_bf16 = launch.dtype == VATTN_BFLOAT16;
+  p.is_e4m3 = launch.dtype == VATTN_FLOAT8_E4M3;
   p.d = p.d_rounded = p.dv = p.dv_rounded = launch.head_dim;
   p.scale_softmax = launch.scale;
   p.softcap = launch.soft_cap;
@@ -182,11 +201,16 @@ Flash_fwd_params MakeParameters(const Launch& launch) {
   SetKeys(launch, &p);
   SetPartials(launch, &p);
   SetSchedule(launch, &p);
+  SetScales(launch, &p);
   p.seqlen_q_rounded = RoundUp(p.seqlen_q, 128);
   p.seqlen_k_rounded = RoundUp(p.seqlen_k, 128);
   p.softmax_lse_ptr = launch.lse;
   return p;
 }
+
+// What kernels write for elements of T.
+template <typename T>
+using Output = std::conditional_t<std::is_same_v<T, cutlass::float_e4m3_t>, cutlass::bfloat16_t, T>;
 
 template <typename T, int kDim, bool kCap>
 void RunKernel(const Launch& launch, Flash_fwd_params& p, cudaStream_t stream) {
@@ -197,7 +221,7 @@ void RunKernel(const Launch& launch, Flash_fwd_params& p, cudaStream_t stream) {
     } else {
       run_mha_fwd_<kArch, T, kDim, kDim, true, false, kCap, true>(p, stream);
     }
-    run_mha_fwd_combine_<T, float, kDim <= 64 ? 64 : 128>(p, stream, /*enable_pdl=*/true);
+    run_mha_fwd_combine_<Output<T>, float, kDim <= 64 ? 64 : 128>(p, stream, /*enable_pdl=*/true);
   } else if (copies) {
     run_mha_fwd_<kArch, T, kDim, kDim, false, true, kCap, true>(p, stream);
   } else if (launch.kernel.packed) {
@@ -240,6 +264,11 @@ bool RunAny(const Launch& launch, Flash_fwd_params& p, cudaStream_t stream) {
 #endif
 #if VATTN_CUDA_FLOAT16
   if (launch.dtype == VATTN_FLOAT16) return RunOfType<cutlass::half_t>(launch, p, stream);
+#endif
+#if VATTN_CUDA_FP8
+  if (launch.dtype == VATTN_FLOAT8_E4M3) {
+    return RunOfType<cutlass::float_e4m3_t>(launch, p, stream);
+  }
 #endif
   return false;
 }

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 
+#include "attention/cuda/head_scale.h"
 #include "attention/cuda/layer_call.h"
 #include "attention/flash_attention_3/kernel_choice.h"
 
@@ -22,9 +23,17 @@ using attention::cuda::RowTensor;
 
 inline constexpr bool kSchedulesOncePerPass = VATTN_FLASH_ATTENTION_3_SCHEDULE_ONCE != 0;
 
+// What e4m3 numbers are multiplied with, [sequence, KV head] on the device, strides in elements.
+// Without data: 1.
+struct SequenceScale {
+  const float* data;
+  int64_t sequence_stride;
+  int64_t head_stride;
+};
+
 struct Launch {
   KernelChoice kernel;
-  int32_t dtype;
+  int32_t dtype;  // of queries and cache; e4m3: outputs are bfloat16
   int32_t head_dim;
   int32_t query_heads;
   int32_t kv_heads;
@@ -56,6 +65,8 @@ struct Launch {
 
   // Of the kernel's scheduler: ScheduleNumbers(sequences) int32 on the device, aligned to 16 bytes.
   int32_t* schedule;
+  // Of e4m3.
+  SequenceScale query_scale, key_scale, value_scale;
   // When there are several splits; each [splits, rows * query_heads (, head_dim)].
   float* partial_output;
   float* partial_lse;

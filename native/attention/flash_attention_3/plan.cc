@@ -4,17 +4,21 @@
 #include <utility>
 
 #include "attention/common/error.h"
+#include "attention/flash_attention_3/e4m3.h"
 
 namespace vattention::flash_attention_3 {
 
+using attention::ElementBytes;
 using attention::Fail;
 using attention::Problem;
 using attention::cuda::DeviceBuffer;
+using attention::cuda::HeadScale;
 using attention::cuda::LayerCall;
 using attention::cuda::LseLayout;
 using attention::cuda::Pass;
 using attention::cuda::PassSequence;
 using attention::cuda::RowGroup;
+using attention::cuda::RowTensor;
 
 namespace {
 
@@ -22,16 +26,15 @@ namespace {
 // Enough for 15 splits of 512 decoding sequences with 32 heads of 128.
 constexpr int64_t kPartialBytes = int64_t{128} << 20;
 
-constexpr int32_t kElementBytes = 2;
-
 // What asynchronous copies and TMA's descriptors, which are made of every cache, take.
 constexpr uint64_t kAlignment = 16;
 constexpr uint64_t kMaxStrideBytes = uint64_t{1} << 40;
 
 bool Describable(const vattn_tensor& tensor) {
   if (reinterpret_cast<uintptr_t>(tensor.data) % kAlignment != 0) return false;
-  return std::all_of(tensor.stride, tensor.stride + 3, [](int64_t stride) {
-    const uint64_t bytes = static_cast<uint64_t>(stride) * kElementBytes;
+  return std::all_of(tensor.stride, tensor.stride + 3, [&](int64_t stride) {
+    const uint64_t bytes =
+        static_cast<uint64_t>(stride) * static_cast<uint64_t>(ElementBytes(tensor.dtype));
     return bytes % kAlignment == 0 && bytes < kMaxStrideBytes;
   });
 }
@@ -55,14 +58,21 @@ vattn_status CheckDescribable(const vattn_cache_view& view, vattn_error* error) 
 
 }  // namespace
 
-Plan::Plan(Problem problem, const vattn_config&, const vattn_limits& limits)
-    : DevicePlan(std::move(problem), limits) {}
+Plan::Plan(Problem problem, const vattn_config& config, const vattn_limits& limits)
+    : DevicePlan(std::move(problem), limits), scales_(config) {}
 
 void Plan::AllocateOwn() {
   // A group more than there are sequences, and what rounding adds to each.
   const auto sequences = static_cast<size_t>(problem().max_sequences);
   schedule_ =
       DeviceBuffer((sequences + 1) * static_cast<size_t>(ScheduleNumbers(1)) * sizeof(int32_t));
+  if (e4m3()) {
+    gathered_scales_ =
+        DeviceBuffer(3 * sequences * static_cast<size_t>(problem().shape.kv_heads) * sizeof(float));
+    quantized_ = DeviceBuffer(static_cast<size_t>(problem().max_tokens) *
+                              static_cast<size_t>(problem().query_heads) *
+                              static_cast<size_t>(problem().shape.head_dim));
+  }
 
   const int32_t splits = MostSplits(problem(), multiprocessors());
   if (splits == 1) return;
@@ -77,7 +87,8 @@ void Plan::AllocateOwn() {
 }
 
 uint64_t Plan::OwnBytes() const {
-  return schedule_.bytes() + partial_output_.bytes() + partial_lse_.bytes();
+  return schedule_.bytes() + partial_output_.bytes() + partial_lse_.bytes() +
+         gathered_scales_.bytes() + quantized_.bytes();
 }
 
 std::vector<RowGroup> Plan::Arrange(const Pass& pass) {
@@ -90,7 +101,12 @@ std::vector<RowGroup> Plan::Arrange(const Pass& pass) {
   return groups;
 }
 
-Launch Plan::PlanLaunch(const RowGroup& group, int32_t* schedule) const {
+SequenceScale Plan::ScaleOf(const HeadScale& scale, const float* place) const {
+  if (scale.slot_stride == 0) return {scale.data, 0, scale.head_stride};
+  return {place, problem().shape.kv_heads, 1};
+}
+
+Launch Plan::PlanLaunch(const RowGroup& group, int32_t* schedule, float* scales) const {
   const vattn_tensor& key = view().key[0];
   Launch launch{};
   launch.kernel = ChooseKernel(problem(), pass(), group,
@@ -99,7 +115,7 @@ Launch Plan::PlanLaunch(const RowGroup& group, int32_t* schedule) const {
                                 .tail_rows = view().tail_rows,
                                 .finite_tail = view().finite_tail != 0,
                                 .fixed = graph()});
-  launch.dtype = problem().dtype;
+  launch.dtype = problem().shape.dtype;
   launch.head_dim = problem().shape.head_dim;
   launch.query_heads = problem().query_heads;
   launch.kv_heads = problem().shape.kv_heads;
@@ -112,6 +128,12 @@ Launch Plan::PlanLaunch(const RowGroup& group, int32_t* schedule) const {
   launch.max_key = std::max(1, group.max_kv);
   launch.slots = static_cast<int32_t>(key.shape[0]);
   launch.schedule = schedule;
+  if (e4m3()) {
+    const int64_t each = int64_t{group.count()} * problem().shape.kv_heads;
+    launch.query_scale = ScaleOf(scales_.query(), scales);
+    launch.key_scale = ScaleOf(scales_.key(), scales + each);
+    launch.value_scale = ScaleOf(scales_.value(), scales + 2 * each);
+  }
   launch.partial_output = partial_output_.data<float>();
   launch.partial_lse = partial_lse_.data<float>();
   if (launch.kernel.keys == Keys::kOneSlot) return launch;
@@ -134,31 +156,70 @@ Launch Plan::PlanLaunch(const RowGroup& group, int32_t* schedule) const {
 
 vattn_status Plan::PlanGroups(std::span<const RowGroup> groups, vattn_error* error) {
   if (vattn_status status = CheckDescribable(view(), error)) return status;
+  if (vattn_status status = scales_.Check(pass(), error)) return status;
   plans_.clear();
   int32_t* schedule = schedule_.data<int32_t>();
+  auto* scales = gathered_scales_.data<float>();
   for (const RowGroup& group : groups) {
-    GroupPlan plan{PlanLaunch(group, schedule), 0};
+    GroupPlan plan{PlanLaunch(group, schedule, scales), 0};
     if (plan.launch.kernel.keys == Keys::kOneSlot) {
       plan.first_slot = pass().sequences[static_cast<size_t>(group.members[0])].slot;
     }
     plans_.push_back(plan);
     schedule += ScheduleNumbers(group.count());
+    if (e4m3()) scales += int64_t{3} * group.count() * problem().shape.kv_heads;
   }
   return VATTN_OK;
 }
 
+void Plan::GatherScalesOf(const RowGroup& group, const Launch& launch) const {
+  const auto gather = [&](const HeadScale& from, const SequenceScale& to) {
+    if (from.slot_stride == 0) return;
+    GatherScales(from, group.slot, group.count(), problem().shape.kv_heads,
+                 const_cast<float*>(to.data), stream());
+  };
+  gather(scales_.query(), launch.query_scale);
+  gather(scales_.key(), launch.key_scale);
+  gather(scales_.value(), launch.value_scale);
+}
+
 void Plan::AfterUpload() {
-  for (const GroupPlan& plan : plans_) EnqueueSchedule(plan.launch, stream());
+  for (size_t i = 0; i < plans_.size(); ++i) {
+    EnqueueSchedule(plans_[i].launch, stream());
+    if (e4m3()) GatherScalesOf(groups()[i], plans_[i].launch);
+  }
+}
+
+void Plan::AppendRows(const LayerCall& call) {
+  attention::cuda::AppendArguments arguments = MakeAppend(call);
+  scales_.SetOf(&arguments);
+  attention::cuda::AppendRows(arguments, call.stream);
+}
+
+RowTensor Plan::Quantized(const RowGroup& group, const LayerCall& call) const {
+  const int64_t dim = problem().shape.head_dim;
+  QuantizeQueries({.query = call.query,
+                   .rows = group.rows,
+                   .heads = problem().query_heads,
+                   .dim = problem().shape.head_dim,
+                   .group = problem().group,
+                   .sequences = group.count(),
+                   .first_row = group.query_start,
+                   .slot = group.slot,
+                   .scale = scales_.query(),
+                   .quantized = quantized_.data()},
+                  call.stream);
+  return {quantized_.data(), problem().query_heads * dim, dim};
 }
 
 LseLayout Plan::Attend(size_t index, const LayerCall& call) {
   const GroupPlan& plan = plans_[index];
   const auto first = [&](const vattn_tensor& tensor) {
     return static_cast<const char*>(tensor.data) +
-           plan.first_slot * tensor.stride[0] * kElementBytes;
+           plan.first_slot * tensor.stride[0] * ElementBytes(tensor.dtype);
   };
   Launch launch = plan.launch;
-  launch.query = call.query;
+  launch.query = e4m3() ? Quantized(groups()[index], call) : call.query;
   launch.output = call.output;
   launch.key = first(*call.key_cache);
   launch.key_slot_stride = call.key_cache->stride[0];

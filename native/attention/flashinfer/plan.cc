@@ -15,13 +15,11 @@ namespace vattention::flashinfer {
 using attention::Fail;
 using attention::Problem;
 using attention::cuda::DeviceBuffer;
-using attention::cuda::HeadScale;
 using attention::cuda::LayerCall;
 using attention::cuda::LseLayout;
 using attention::cuda::Pass;
 using attention::cuda::RowGroup;
 using attention::cuda::RowTensor;
-using attention::cuda::ScaleOf;
 using attention::cuda::Unsupported;
 
 namespace {
@@ -52,12 +50,6 @@ size_t Aligned(size_t bytes) {
   return (bytes + kScheduleAlignment - 1) / kScheduleAlignment * kScheduleAlignment;
 }
 
-// Slots that have a row of scales.
-int32_t SlotsOf(const vattn_tensor* scale) {
-  return scale == nullptr || scale->shape[0] == 1 ? std::numeric_limits<int32_t>::max()
-                                                  : static_cast<int32_t>(scale->shape[0]);
-}
-
 constexpr float kLn2 = 0.6931471805599453F;
 
 void CheckRows(const RowTensor& query, int64_t rows, int64_t heads) {
@@ -73,11 +65,7 @@ void CheckRows(const RowTensor& query, int64_t rows, int64_t heads) {
 
 Plan::Plan(Problem problem, const vattn_config& config, const vattn_limits& limits,
            PrefillKernel prefill)
-    : DevicePlan(std::move(problem), limits),
-      prefill_(prefill),
-      key_scale_(ScaleOf(config.key_scale)),
-      value_scale_(ScaleOf(config.value_scale)),
-      scale_slots_(std::min(SlotsOf(config.key_scale), SlotsOf(config.value_scale))) {}
+    : DevicePlan(std::move(problem), limits), prefill_(prefill), scales_(config) {}
 
 int32_t Plan::PageTokens() const {
   return problem().cache_kind == VATTN_PAGED ? problem().block_tokens : kPageTokens;
@@ -212,17 +200,6 @@ std::vector<RowGroup> Plan::Arrange(const Pass& pass) {
   return groups;
 }
 
-vattn_status Plan::CheckScaleSlots(vattn_error* error) const {
-  for (const attention::cuda::PassSequence& sequence : pass().sequences) {
-    if (sequence.slot < scale_slots_) continue;
-    return Fail(error, VATTN_INVALID_ARGUMENT,
-                "Scales of the cache: a row for each slot, or one for all, required, found %d rows "
-                "and a sequence in slot %d.",
-                scale_slots_, sequence.slot);
-  }
-  return VATTN_OK;
-}
-
 Launch Plan::MakeLaunch(const RowGroup& group) const {
   Launch launch{};
   launch.dtype = problem().dtype;
@@ -240,8 +217,8 @@ Launch Plan::MakeLaunch(const RowGroup& group) const {
   launch.alibi = alibi();
   launch.page_tokens = PageTokens();
   launch.query_start = group.query_start;
-  launch.key_scale = key_scale_;
-  launch.value_scale = value_scale_;
+  launch.key_scale = scales_.key();
+  launch.value_scale = scales_.value();
   launch.slot = group.slot;
   return launch;
 }
@@ -318,7 +295,7 @@ vattn_status Plan::PlanGroups(std::span<const RowGroup> groups, vattn_error* err
                 static_cast<long long>(MaxRows()), problem().query_heads, problem().shape.head_dim,
                 pass().rows);
   }
-  if (vattn_status status = CheckScaleSlots(error)) return status;
+  if (vattn_status status = scales_.Check(pass(), error)) return status;
   if (vattn_status status = MakeCacheGeometry(problem(), view(), &geometry_, error)) return status;
   while (page_indices_.size() < geometry_.steps.size()) {
     page_indices_.emplace_back(page_indices_.front().bytes());
@@ -367,13 +344,7 @@ void Plan::AfterUpload() {
 
 void Plan::AppendRows(const LayerCall& call) {
   attention::cuda::AppendArguments arguments = MakeAppend(call);
-  const auto scale = [](const HeadScale& from, attention::cuda::CacheRows* to) {
-    to->scale = from.data;
-    to->scale_slot_stride = from.slot_stride;
-    to->scale_head_stride = from.head_stride;
-  };
-  scale(key_scale_, &arguments.key_cache);
-  scale(value_scale_, &arguments.value_cache);
+  scales_.SetOf(&arguments);
   attention::cuda::AppendRows(arguments, call.stream);
 }
 

@@ -6,8 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "attention/cuda/cache_scales.h"
 #include "attention/cuda/device_plan.h"
-#include "attention/cuda/head_scale.h"
 #include "attention/flashinfer/hopper.h"
 #include "attention/flashinfer/launch.h"
 #include "attention/flashinfer/page_geometry.h"
@@ -65,17 +65,13 @@ class Plan : public attention::cuda::DevicePlan {
   size_t MaxScheduleBytes() const;
   size_t MaxPartialBytes() const;
 
-  vattn_status CheckScaleSlots(vattn_error* error) const;
   Launch MakeLaunch(const RowGroup& group) const;
   // Stages the group's pages behind the `*pages` of the groups before. False: too many tokens.
   bool StagePages(const RowGroup& group, size_t starts, size_t place, int64_t* pages);
   void MakeSchedule(const RowGroup& group, size_t starts, size_t* used, GroupPlan* plan);
 
   const PrefillKernel prefill_;
-  // Of an e4m3 cache.
-  const attention::cuda::HeadScale key_scale_;
-  const attention::cuda::HeadScale value_scale_;
-  const int32_t scale_slots_;  // that both have scales for
+  const attention::cuda::CacheScales scales_;
   // Pages of a part of the keys that decoding rows are divided into, whatever their batch; 0: as
   // suits the batch.
   int32_t split_pages_ = 0;

@@ -37,7 +37,8 @@ typedef struct vattn_config {
   int32_t batch_invariant; /* a row's bits must not depend on its batch mates */
   /*
    * Of an e4m3 cache: what a stored number is multiplied with, float32 [slot or 1, kvHead] on the
-   * plan's device, read by every run. NULL: 1. `query_scale`: of an e4m3 query.
+   * plan's device, read by every prepare and run. NULL: 1. `query_scale`: what queries are divided
+   * by where a backend computes in e4m3 and rounds them to it (FlashAttention-3); others keep them.
    */
   const vattn_tensor* query_scale;
   const vattn_tensor* key_scale;

@@ -28,13 +28,13 @@ export type CudaCapabilities = Pick<
  *
  * @param archs Those of the build that the backend has kernels for.
  * @param headDims Those that the backend has kernels for, if built.
- * @param fp8 Whether it reads e4m3 caches, if built.
+ * @param float8Queries Dtypes of queries for which it reads e4m3 caches, if built.
  */
 export function cudaCapabilities(
   built: BuiltKernels,
   archs: readonly string[],
   headDims: readonly number[],
-  fp8: boolean,
+  float8Queries: readonly DType[],
 ): CudaCapabilities {
   return {
     deviceType: 'cuda',
@@ -42,7 +42,7 @@ export function cudaCapabilities(
     dtypes: built.dtypes,
     kvDtypes: built.dtypes.flatMap((dtype): (readonly [DType, DType])[] => [
       [dtype, dtype],
-      ...(fp8 && built.fp8 ? [[dtype, 'float8_e4m3'] as const] : []),
+      ...(built.fp8 && float8Queries.includes(dtype) ? [[dtype, 'float8_e4m3'] as const] : []),
     ]),
     headDims: headDims.filter((dim) => built.headDims.includes(dim)),
     groupSizes: 'any',

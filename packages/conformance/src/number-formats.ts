@@ -48,6 +48,13 @@ export function roundFloat8(value: number): number {
   return roundBits(value, 20)
 }
 
+/**
+ * A softmax weight in (0, 1] as float8 kernels keep it: times 256, so that small ones keep their bits.
+ */
+export function roundFloat8Weight(value: number): number {
+  return roundFloat8(value * 256) / 256
+}
+
 /** The rounding of each dtype. */
 export const rounding: Readonly<Record<DType, Rounding>> = {
   float32: Math.fround,

@@ -51,8 +51,15 @@ export interface ReferenceOutput {
  * Computes the rows. With `round`, everything a kernel keeps in its own element type (scores,
  * probabilities, output) is rounded: the error of that result against the exact one is `pt`, the
  * yardstick of the tolerances.
+ *
+ * @param roundWeight Of kernels that keep weights, exp(score - highest), in a narrower type than the
+ *   rest. Defaults to probabilities rounded by `round`.
  */
-export function referenceAttention(input: ReferenceInput, round?: Rounding): ReferenceOutput {
+export function referenceAttention(
+  input: ReferenceInput,
+  round?: Rounding,
+  roundWeight?: Rounding,
+): ReferenceOutput {
   const { queryLength, kvLength, queryHeads, kvHeads, headDim, valueHeadDim } = input
   const { query, key, value, softCap, alibiSlopes, sinks, window } = input
   const scale = input.scale ?? 1 / Math.sqrt(headDim)
@@ -94,8 +101,8 @@ export function referenceAttention(input: ReferenceInput, round?: Rounding): Ref
       const outputAt = (index * queryHeads + head) * valueHeadDim
       const sums = output.subarray(outputAt, outputAt + valueHeadDim)
       for (let j = first; j <= last; j++) {
-        let probability = scores[j]! / sum
-        if (round) probability = round(probability)
+        let probability = (roundWeight?.(scores[j]!) ?? scores[j]!) / sum
+        if (round && !roundWeight) probability = round(probability)
         const valueAt = (j * kvHeads + kvHead) * valueHeadDim
         for (let d = 0; d < valueHeadDim; d++) sums[d]! += probability * value[valueAt + d]!
       }

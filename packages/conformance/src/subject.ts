@@ -44,6 +44,11 @@ export interface BackendSubject {
    * tensor cores: a log-sum-exp may be off by as much as such a rounding. Defaults to `false`.
    */
   readonly sumsRounded?: boolean
+  /**
+   * Over a float8 cache its kernels multiply in float8, as FlashAttention-3's do: they round queries
+   * and the weights of values to it. Defaults to `false`: only what the cache stores is rounded.
+   */
+  readonly multipliesInFloat8?: boolean
 }
 
 /**

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 
 import { referenceAttention, referenceMerge, type ReferenceInput } from '../src/index.ts'
-import { roundBfloat16 } from '../src/number-formats.ts'
+import { roundBfloat16, roundFloat8Weight } from '../src/number-formats.ts'
 import { fillRandom } from '../src/random.ts'
 
 const one = { queryHeads: 1, kvHeads: 1, headDim: 1, valueHeadDim: 1 }
@@ -119,6 +119,24 @@ test('partial results over disjoint keys merge into the whole', () => {
     const close = [...whole[name]].map((number) => expect.closeTo(number, 12) as number)
     expect([...merged[name]]).toEqual(close)
   }
+})
+
+test('weights of float8 keep their small ones, and make a larger error', () => {
+  const input: ReferenceInput = {
+    ...{ queryHeads: 1, kvHeads: 1, headDim: 32, valueHeadDim: 32 },
+    ...{ query: random(32, 1), key: random(32 * 400, 2), value: random(32 * 400, 3) },
+    ...{ queryLength: 1, kvLength: 400 },
+  }
+  const exact = referenceAttention(input)
+  const worstOf = (roundWeight?: typeof roundFloat8Weight) => {
+    const { output } = referenceAttention(input, roundBfloat16, roundWeight)
+    return exact.output.reduce((most, value, i) => Math.max(most, Math.abs(value - output[i]!)), 0)
+  }
+  expect(worstOf(roundFloat8Weight)).toBeGreaterThan(worstOf())
+  expect(worstOf(roundFloat8Weight)).toBeLessThan(2 ** -5)
+  expect(roundFloat8Weight(1)).toBe(1)
+  expect(roundFloat8Weight(2 ** -12)).toBe(2 ** -12)
+  expect(roundFloat8Weight(0.3)).toBe(0.3125)
 })
 
 test('rounding makes an error of the size of the type', () => {

@@ -9,7 +9,7 @@ const headDims = [64, 96, 128, 192, 256]
 /** What FlashAttention-2 can do as built, by default as built when nothing else is asked for. */
 export function flashAttention2Capabilities(built: BuiltKernels = defaultBuild): Capabilities {
   return {
-    ...cudaCapabilities(built, built.archs, headDims, false),
+    ...cudaCapabilities(built, built.archs, headDims, []),
     cacheKinds: ['contiguous', 'paged'],
     poolLayouts: ['nhd'],
     // A tile of keys must not straddle a block, and tiles shrink as heads grow.

@@ -11,7 +11,8 @@ export const hopper = ({ archs }: BuiltKernels) => archs.filter((arch) => arch =
 /** What FlashAttention-3 can do as built, by default as built when nothing else is asked for. */
 export function flashAttention3Capabilities(built: BuiltKernels = defaultBuild): Capabilities {
   return {
-    ...cudaCapabilities(built, hopper(built), headDims, false),
+    // Its e4m3 kernels write bfloat16.
+    ...cudaCapabilities(built, hopper(built), headDims, ['bfloat16']),
     cacheKinds: ['contiguous', 'paged'],
     poolLayouts: ['nhd'],
     blockTokens: 'any',

@@ -41,3 +41,17 @@ test('what its kernels have not is refused, and the rest follows the build', () 
   })
   expect(codes({ ...config, softCap: 30 }, capped)).toEqual([])
 })
+
+test('caches of float8 go with queries of bfloat16 alone, if that was built', () => {
+  const built = {
+    ...{ archs: ['90a'], headDims: [128], softCap: false },
+    dtypes: ['bfloat16', 'float16'],
+  } as const
+  const pairs = (fp8: boolean) => flashAttention3Capabilities({ ...built, fp8 }).kvDtypes
+  const same = [
+    ['bfloat16', 'bfloat16'],
+    ['float16', 'float16'],
+  ]
+  expect(pairs(false)).toEqual(same)
+  expect(pairs(true)).toEqual([same[0], ['bfloat16', 'float8_e4m3'], same[1]])
+})

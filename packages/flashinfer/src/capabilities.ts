@@ -9,7 +9,7 @@ const headDims = [64, 128, 256]
 /** What FlashInfer can do as built, by default as built when nothing else is asked for. */
 export function flashInferCapabilities(built: BuiltKernels = defaultBuild): Capabilities {
   return {
-    ...cudaCapabilities(built, built.archs, headDims, true),
+    ...cudaCapabilities(built, built.archs, headDims, built.dtypes),
     cacheKinds: ['contiguous', 'paged'],
     poolLayouts: ['nhd'],
     blockTokens: 'any',
@@ -33,7 +33,7 @@ export const hopper = ({ archs }: BuiltKernels) => archs.filter((arch) => arch =
 export function flashInferHopperCapabilities(built: BuiltKernels = defaultBuild): Capabilities {
   return {
     ...flashInferCapabilities(built),
-    ...cudaCapabilities(built, hopper(built), headDims, false),
+    ...cudaCapabilities(built, hopper(built), headDims, []),
     slidingWindow: false,
     softCap: false,
     alibi: false,

@@ -33,7 +33,11 @@ export interface AttentionConfig {
   readonly alibiSlopes?: Float32Array
   /** One unscaled logit per query head that joins the softmax and has no value. */
   readonly sinks?: Float32Array
-  /** Scales of an FP8 cache, float32 `[sequence or 1, kvHead]`. */
+  /**
+   * Scales of an FP8 cache, float32 `[sequence or 1, kvHead]`: what a stored number is multiplied with.
+   * `query`: what queries are divided by where a backend computes in float8 and rounds them to it
+   * (FlashAttention-3); others keep them as they are. Defaults to 1.
+   */
   readonly fp8Scales?: { readonly key: Tensor; readonly value: Tensor; readonly query?: Tensor }
   /** Whether `run` will be given an `lse`. Defaults to `false`. */
   readonly needsLse?: boolean

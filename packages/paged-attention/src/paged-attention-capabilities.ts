@@ -13,7 +13,7 @@ const headDims = [64, 96, 128, 192, 256]
  */
 export function pagedAttentionCapabilities(built: BuiltKernels = defaultBuild): Capabilities {
   return {
-    ...cudaCapabilities(built, built.archs, headDims, true),
+    ...cudaCapabilities(built, built.archs, headDims, built.dtypes),
     cacheKinds: ['paged'],
     poolLayouts: ['paged-attention'],
     blockTokens: [8, 16, 32],

@@ -42,7 +42,7 @@ export function prefill(of: ReportedResult): Headline[] {
   // The same backend on both sides: what layout alone does.
   const same = of.cases.filter((one) => {
     const [a, b] = [text(one, 'of'), text(one, 'over')]
-    const [, backend] = /^(\S+) (?:contiguous|interleaved|split)$/.exec(a) ?? []
+    const [, backend] = /^(\S+) (?:interleaved|split)$/.exec(a) ?? []
     return backend !== undefined && b.startsWith(`${backend} paged`)
   })
   const names = [...new Set(same.map((one) => text(one, 'over')))]
@@ -93,15 +93,12 @@ export function decode(of: ReportedResult): Headline[] {
     (one) => /\b(split|interleaved)\S*$/.test(text(one, 'of')) && 'speedRatio' in one.metrics,
   )
   const over = (pattern: RegExp) => ratios.filter((one) => pattern.test(text(one, 'over')))
-  // Suites compare the same kernel over both; benches before them the best with the best.
-  if (ratios.some(({ parameters }) => 'shape' in parameters)) {
-    for (const name of new Set(ratios.map((one) => text(one, 'of').split(' ')[0]!))) {
-      const own = over(/ paged \d+$/).filter(
-        (one) => text(one, 'of').startsWith(`${name} `) && text(one, 'over').startsWith(`${name} `),
-      )
-      against(`${backendName(name)}: contiguous against paged`, own)
-    }
-  } else against('best contiguous against best paged', over(/ paged \d+$/))
+  for (const name of new Set(ratios.map((one) => text(one, 'of').split(' ')[0]!))) {
+    const own = over(/ paged \d+$/).filter(
+      (one) => text(one, 'of').startsWith(`${name} `) && text(one, 'over').startsWith(`${name} `),
+    )
+    against(`${backendName(name)}: contiguous against paged`, own)
+  }
   against('contiguous against PagedAttention', over(/^paged-attention /))
   against('contiguous against plain reading', over(/^(sequential read|device copy)$/))
   return found
@@ -128,22 +125,4 @@ export function layout(of: ReportedResult): Headline[] {
       source: of.source,
     }
   })
-}
-
-/** Decode on the CPU beside what its memory gives. */
-export function cpu(of: ReportedResult): Headline[] {
-  const values = valuesOf(
-    of.cases.filter((one) => text(one, 'over') === 'sequential read'),
-    'speedRatio',
-  )
-  if (values.length === 0) return []
-  return [
-    {
-      about: 'CPU decode against plain reading',
-      value: range(values),
-      unit: '×',
-      detail: `contiguous split, ${values.length} models, ${machineName(of)}`,
-      source: of.source,
-    },
-  ]
 }

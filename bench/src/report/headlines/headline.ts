@@ -33,6 +33,6 @@ export function range(values: readonly number[], digits = 2): string {
   return least === most ? least! : `${least} – ${most}`
 }
 
-/** Backend and cache of a case; older results have one cache, and do not name it. */
+/** Backend and cache of a case. */
 export const subject = (one: PlacedCase): string =>
   [backendName(text(one, 'backend')), text(one, 'cache')].filter(Boolean).join(' ')

@@ -3,42 +3,25 @@ import { latenciesOf, machineName, number, text, type ReportedResult } from '../
 import { isCapped } from '../questions/fragmentation.ts'
 import { largest, range, valueOf, valuesOf, type Headline } from './headline.ts'
 
-/** The slowest step, and the fastest prompt. */
+/** The slowest step of a cache as it is used; those without mapper are there for comparison. */
 export function step(of: ReportedResult): Headline[] {
   const worst = of.cases
     .flatMap((one) => {
-      // Of the suite, the cache as it is used; without the mapper is there for comparison.
       const { mapper, aheadTokens, part } = one.parameters
-      const compared = mapper === false || mapper === null || aheadTokens === 1
-      if (part === 'iterations' || ('cache' in one.parameters && compared)) return []
+      if (part === 'iterations' || mapper !== true || aheadTokens === 1) return []
       const p99 = latenciesOf(one.metrics.stepUs)?.p99 ?? null
       return p99 === null ? [] : [{ one, p99 }]
     })
     .sort((a, b) => b.p99 - a.p99)[0]
-  const fastest = largest(of.cases, 'readyGbPerSecond')
+  if (!worst) return []
   return [
-    ...(worst
-      ? [
-          {
-            about: 'Step of the memory manager, p99',
-            value: formatNumber(worst.p99),
-            unit: 'µs',
-            detail: `${text(worst.one, 'sequences')} sequences, ${text(worst.one, 'load')}: the slowest of the loads`,
-            source: of.source,
-          },
-        ]
-      : []),
-    ...(fastest
-      ? [
-          {
-            about: 'Prompts backed by pages',
-            value: formatNumber(fastest.value),
-            unit: 'GB/s',
-            detail: `until ready, ${text(fastest.one, 'pageClasses')}: the fastest of the page classes`,
-            source: of.source,
-          },
-        ]
-      : []),
+    {
+      about: 'Step of the memory manager, p99',
+      value: formatNumber(worst.p99),
+      unit: 'µs',
+      detail: `${text(worst.one, 'sequences')} sequences, ${text(worst.one, 'load')}: the slowest of the loads`,
+      source: of.source,
+    },
   ]
 }
 

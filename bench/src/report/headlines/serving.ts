@@ -2,21 +2,6 @@ import { formatNumber } from '../format.ts'
 import { latenciesOf, machineName, text, type ReportedResult } from '../question.ts'
 import { largest, range, subject, valueOf, valuesOf, type Headline } from './headline.ts'
 
-/** Tokens per second beside another engine. */
-export function engine(of: ReportedResult): Headline[] {
-  const values = valuesOf(of.cases, 'speedRatio')
-  if (values.length === 0) return []
-  return [
-    {
-      about: 'Engine against node-llama-cpp, CPU',
-      value: range(values),
-      unit: '×',
-      detail: `tokens/s, ${values.length} loads, ${machineName(of)}`,
-      source: of.source,
-    },
-  ]
-}
-
 /** Ours beside what one would take instead, by peer. */
 export function peers(of: ReportedResult): Headline[] {
   const ratios = of.cases.filter(({ metrics }) => 'speedRatio' in metrics)

@@ -10,6 +10,7 @@ h1{font-size:1.7rem;line-height:1.2;margin:1.5rem 0 .3rem}
 h2{font-size:1.3rem;margin:2.5rem 0 .5rem;border-top:1px solid var(--line);padding-top:1.5rem}
 h3{font-size:1.05rem;margin:1.8rem 0 .2rem}
 p{margin:.3rem 0;max-width:75ch;overflow-wrap:anywhere}
+li{overflow-wrap:anywhere}
 a{color:var(--link)}
 code{font-size:.9em;overflow-wrap:anywhere}
 .notice{border-left:3px solid var(--bad);padding-left:.8rem}

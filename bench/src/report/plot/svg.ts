@@ -57,6 +57,15 @@ function textWidth({ fontSize = 11 }: { fontSize?: number }, text: unknown): num
   return Math.round(0.59 * fontSize * String(text ?? '').length)
 }
 
+/** Gives what Vega counts through the process the same identifiers each time. */
+function identifiers(name: string): (found: string) => string {
+  const known: string[] = []
+  return (found) => {
+    if (!known.includes(found)) known.push(found)
+    return `${name}-${known.indexOf(found)}`
+  }
+}
+
 /** Runs with widths that depend on no font of this machine. */
 async function withTextWidths<T>(vega: typeof Vega, run: () => Promise<T>): Promise<T> {
   // Vega exports it, and its types do not say so.
@@ -74,9 +83,10 @@ async function withTextWidths<T>(vega: typeof Vega, run: () => Promise<T>): Prom
  * Draws a Vega-Lite specification without a browser. The same data give the same text.
  *
  * @param spec Everything but sizes and colours.
+ * @param name Begins the identifiers in it, which others on the page must not have.
  * @param title Of the file, and what a screen reader says.
  */
-export async function drawPlot(spec: PlotSpec, title: string): Promise<Plot> {
+export async function drawPlot(spec: PlotSpec, name: string, title: string): Promise<Plot> {
   const full = {
     $schema: 'https://vega.github.io/schema/vega-lite/v6.json',
     width: plotWidth,
@@ -93,6 +103,7 @@ export async function drawPlot(spec: PlotSpec, title: string): Promise<Plot> {
   // Every mark describes itself at length; the plot has a title, and a table with its numbers.
   const quiet = drawn
     .replaceAll(/ (?:role|aria-[a-z]+)="[^"]*"/g, '')
+    .replaceAll(/(?<=\bid="|url\(#)\w+/g, identifiers(name))
     // Lines of thousands of points: a hundredth of a unit is less than anybody sees.
     .replaceAll(/ d="[^"]*"/g, (path) => path.replaceAll(/(\.\d\d)\d+/g, '$1'))
     .replace(/^<svg([^>]*)>/, (_, attributes: string) => {

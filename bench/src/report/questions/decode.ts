@@ -85,22 +85,3 @@ export const decodeRatios: Question = {
       ]
     }),
 }
-
-export const mappedPages: Question = {
-  id: 'pages',
-  title: 'Does the kernel notice that memory is mapped from pages?',
-  asks: 'The same kernel over mapped pages and over one allocation, bit by bit the same result. 1 means that it does not.',
-  benches: ['pages'],
-  figures: (results) =>
-    ofBench(results, 'pages').map((of) =>
-      figureOf('pages', of, results, {
-        title: 'Pages against one allocation',
-        spec: ratioSpec(
-          ratiosOf(of.cases),
-          (one) => text(one, 'backend'),
-          (one) => `${text(one, 'task')}, ${text(one, 'layout')}`,
-        ),
-        caption: ratioCaption,
-      }),
-    ),
-}

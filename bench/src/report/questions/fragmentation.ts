@@ -92,7 +92,7 @@ export const memoryOverTime: Question = {
     ),
 }
 
-/** Waste of single sequences; older results have a bench of its own for it. */
+/** Waste of single sequences. */
 const wasteCases = (of: ReportedResult) =>
   of.cases.filter(({ metrics }) => 'worstSequenceWasteBytes' in metrics)
 
@@ -100,9 +100,9 @@ export const waste: Question = {
   id: 'waste',
   title: 'How much memory can one sequence waste?',
   asks: 'Pages that hold no token, at the worst length, beside the bound that the layout promises.',
-  benches: ['fragmentation', 'core-waste'],
+  benches: ['fragmentation'],
   figures: (results) =>
-    ofBench(results, 'fragmentation', 'core-waste').flatMap((of) => {
+    ofBench(results, 'fragmentation').flatMap((of) => {
       const points = wasteCases(of).flatMap((one): RowPoint[] =>
         [
           ['worst', 'worstSequenceWasteBytes'],
@@ -115,8 +115,7 @@ export const waste: Question = {
         }),
       )
       if (points.length === 0) return []
-      const id = of.result.bench === 'core-waste' ? 'waste' : 'fragmentation-waste'
-      return figureOf(id, of, results, {
+      return figureOf('fragmentation-waste', of, results, {
         title: 'Waste of one sequence',
         spec: rowsSpec(points, { axis: 'waste of one sequence, KiB (logarithmic)', log: true }),
         caption: 'Counted, not timed: the same in every run.',

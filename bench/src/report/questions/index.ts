@@ -1,12 +1,11 @@
 import type { Question } from '../question.ts'
 import { allocationByLength } from './allocate.ts'
-import { decodeBandwidth, decodeRatios, mappedPages } from './decode.ts'
+import { decodeBandwidth, decodeRatios } from './decode.ts'
 import { largestBatch, memoryOverTime, waste } from './fragmentation.ts'
-import { cpuAttention, cpuPrefill, eventLoop, overhead } from './host.ts'
 import { launches } from './launch.ts'
 import { layouts, pageClasses } from './layout.ts'
-import { allocation, pagedCalls } from './memory.ts'
 import { otherQuestion } from './others.ts'
+import { overhead } from './overhead.ts'
 import { overlap } from './overlap.ts'
 import { engine, peers } from './peers.ts'
 import { planRun } from './plan-run.ts'
@@ -27,11 +26,9 @@ const asked: readonly Question[] = [
   roofline,
   layouts,
   pageClasses,
-  mappedPages,
   stepLatency,
   iterations,
   cacheCalls,
-  allocation,
   allocationByLength,
   driverCalls,
   overlap,
@@ -49,10 +46,6 @@ const asked: readonly Question[] = [
   servedEventLoop,
   peers,
   engine,
-  cpuAttention,
-  cpuPrefill,
-  eventLoop,
-  pagedCalls,
 ]
 
 /** What a report asks, in the order that a reader meets it. */

@@ -1,4 +1,3 @@
-import type { PlacedCase } from '../../result/index.ts'
 import {
   backendName,
   figureOf,
@@ -9,33 +8,21 @@ import {
 } from '../question.ts'
 import { ratioCaption, ratiosOf, ratioSpec } from './ratios.ts'
 
-/** What is compared with what, and where; the bench before the suite has it in one text. */
-function compared(one: PlacedCase) {
-  const [, backend = '', task = '', of = '', over = ''] =
-    /^(.+), (.+): (.+) \/ (.+)$/.exec(text(one, 'comparison')) ?? []
-  return {
-    backend: text(one, 'backend') || backend,
-    task: text(one, 'task') || task,
-    of: text(one, 'of') || of,
-    over: text(one, 'over') || over,
-  }
-}
-
 /** A plot of the ratios over one subject: a row for each backend, a colour for each task. */
 function figureOver(
   of: ReportedResult,
   results: readonly ReportedResult[],
   about: { readonly id: string; readonly title: string; readonly over: string },
 ) {
-  const cases = ratiosOf(of.cases).filter((one) => compared(one).over === about.over)
+  const cases = ratiosOf(of.cases).filter((one) => text(one, 'over') === about.over)
   if (cases.length === 0) return []
   return [
     figureOf(about.id, of, results, {
       title: about.title,
       spec: ratioSpec(
         cases,
-        (one) => compared(one).task,
-        (one) => `${backendName(compared(one).backend)}, ${compared(one).of}`,
+        (one) => text(one, 'task'),
+        (one) => `${backendName(text(one, 'backend'))}, ${text(one, 'of')}`,
       ),
       caption: ratioCaption,
     }),

@@ -18,10 +18,9 @@ import { batchName } from './decode.ts'
 const mappingName = (one: PlacedCase) =>
   text(one, 'mapping') === 'none' ? 'nothing, once more' : `${text(one, 'mapping')} mapping`
 
-/** What attention computes; the bench before the suite has it in one word. */
+/** What attention computes, and over what. */
 function taskName(one: PlacedCase): string {
   const task = text(one, 'task')
-  if (!('tokens' in one.parameters)) return task
   const of = task === 'decode' ? batchName(one) : formatTokens(number(one, 'tokens'))
   return `${text(one, 'backend')} ${text(one, 'cache')}, ${task} ${of}`
 }
@@ -48,19 +47,17 @@ export const overlap: Question = {
   id: 'overlap',
   title: 'Does mapping slow down the attention beside it?',
   asks: 'Attention alone, and while the mapper backs pages of other sequences: at several times the demand of a model, and as fast as it can. The time with mapping over the time without; where nothing is beside it once more, the noise.',
-  benches: ['overlap', 'step'],
+  benches: ['overlap'],
   figures: (results) =>
-    ofBench(results, 'overlap', 'step').flatMap((of) => {
-      const timed = of.cases.filter(({ metrics }) => 'timeRatio' in metrics)
-      const id = of.result.bench === 'step' ? 'step-overlap' : 'overlap'
-      return groupsBy(timed, 'shape').flatMap(({ cases, suffix, about }) => {
+    ofBench(results, 'overlap').flatMap((of) =>
+      groupsBy(of.cases, 'shape').flatMap(({ cases, suffix, about }) => {
         const points = cases.flatMap((one): RowPoint[] => {
           const { value, low, high } = shown(one.metrics.timeRatio)
           if (value === null) return []
           return [{ row: taskName(one), series: mappingName(one), value, low, high }]
         })
         if (points.length === 0) return []
-        return figureOf(`${id}${suffix}`, of, results, {
+        return figureOf(`overlap${suffix}`, of, results, {
           title: `Attention beside the mapper${about}`,
           spec: rowsSpec(points, {
             axis: 'time with mapping / without, × (below 1 is faster)',
@@ -70,7 +67,7 @@ export const overlap: Question = {
           caption:
             'Medians of ratios within rounds, with 95 % bootstrap intervals; an interval across 1 shows no difference.',
         })
-      })
-    }),
+      }),
+    ),
   words: (results) => ofBench(results, 'overlap').flatMap(wordsOf),
 }

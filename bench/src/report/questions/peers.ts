@@ -21,7 +21,6 @@ const rounds = 'Medians of rounds with 95 % bootstrap intervals.'
 /** A kernel: ours by backend and cache, a peer's by its name and that of its kernel. */
 const subject = (one: PlacedCase) => `${text(one, 'backend')} ${text(one, 'cache')}`
 
-/** Older results have prompts alone, and do not say so. */
 const isDecode = (one: PlacedCase) => text(one, 'task') === 'decode'
 const isEngine = (one: PlacedCase) =>
   'engine' in one.parameters || text(one, 'over') === 'node-llama-cpp'
@@ -89,38 +88,31 @@ function greedyWords({ cases }: ReportedResult): string[] {
   })
 }
 
-/** Tokens per second of a case, with its interval or the range of its runs. */
-function enginePoint(one: PlacedCase, interval: 'low-high' | 'min-max'): RowPoint[] {
-  const metric = one.metrics.tokensPerSecond
-  if (typeof metric !== 'object' || metric === null || !('median' in metric)) return []
-  if (metric.median === null) return []
-  const [low, high] = interval === 'low-high' ? [metric.low, metric.high] : [metric.min, metric.max]
-  const row = text(one, 'task')
-  return [{ row, series: text(one, 'engine'), value: metric.median, low, high }]
+/** Tokens per second of a case. */
+function enginePoint(one: PlacedCase): RowPoint[] {
+  const { value, low, high } = shown(one.metrics.tokensPerSecond)
+  if (value === null) return []
+  return [{ row: text(one, 'task'), series: text(one, 'engine'), value, low, high }]
 }
 
 export const engine: Question = {
   id: 'engine',
   title: 'The engine beside llama.cpp on the CPU',
   asks: 'The same model file and number of threads: requests × (prompt, output) tokens, in processes of their own. Before that, both answer the same questions.',
-  benches: ['peers', 'engine-vs-llama'],
+  benches: ['peers'],
   words: (results) => ofBench(results, 'peers').flatMap(greedyWords),
   figures: (results) =>
-    ofBench(results, 'peers', 'engine-vs-llama').flatMap((of): Figure[] => {
-      const suite = of.result.bench === 'peers'
+    ofBench(results, 'peers').flatMap((of): Figure[] => {
       const cases = of.cases.filter(({ parameters }) => 'engine' in parameters)
-      const points = cases.flatMap((one) => enginePoint(one, suite ? 'low-high' : 'min-max'))
-      const ratios = suite ? ratiosOf(of.cases).filter(isEngine) : []
-      const id = suite ? 'peers-engine' : 'engine'
+      const points = cases.flatMap(enginePoint)
+      const ratios = ratiosOf(of.cases).filter(isEngine)
       return [
         ...(points.length > 0
           ? [
-              figureOf(id, of, results, {
+              figureOf('peers-engine', of, results, {
                 title: 'Tokens per second',
                 spec: rowsSpec(points, { axis: 'tokens per second' }),
-                caption: suite
-                  ? rounds
-                  : 'Medians of five runs; the lines go from the slowest run to the fastest.',
+                caption: rounds,
               }),
             ]
           : []),

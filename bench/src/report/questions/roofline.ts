@@ -25,7 +25,7 @@ interface Heads {
 /** Of a case, as its result tells them; undefined where it does not. */
 function headsOf({ result }: ReportedResult, one: PlacedCase): Heads | undefined {
   const { heads, shapes, dtype } = result.workload
-  // Results of bench/gpu are in bfloat16 or float16.
+  // Caches of two bytes an element, unless it says so.
   const elementBytes = dtype === 'float32' ? 4 : 2
   const shape = Array.isArray(shapes)
     ? (shapes as unknown as Record<string, unknown>[]).find(

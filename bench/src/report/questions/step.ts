@@ -23,34 +23,25 @@ function mapperName({ parameters: { mapper, aheadTokens } }: PlacedCase): string
   return Number(aheadTokens) > 1 ? 'mapped ahead' : 'mapper, nothing ahead'
 }
 
-/** Suites name the cache of a step, the benches before them had one. */
-const ofSuite = (one: PlacedCase) => 'cache' in one.parameters
-
 export const stepLatency: Question = {
   id: 'step',
   title: 'How long does a step of the memory manager take?',
   asks: 'What a serving loop waits for before each forward pass: its sequences grow by a token, cross into new pages, or are replaced. A mapper of its own thread takes the mapping out of the step.',
-  benches: ['step', 'core-step'],
+  benches: ['step'],
   figures: (results) =>
-    ofBench(results, 'step', 'core-step').flatMap((of) => {
-      const cases = of.cases.filter(
-        ({ metrics, parameters }) => 'stepUs' in metrics && parameters.part !== 'iterations',
-      )
-      return [
-        ...suiteFigures(of, results, cases.filter(ofSuite)),
-        ...benchFigures(
-          of,
-          results,
-          cases.filter((one) => !ofSuite(one)),
+    ofBench(results, 'step').flatMap((of) =>
+      loadFigures(
+        of,
+        results,
+        of.cases.filter(
+          ({ metrics, parameters }) => 'stepUs' in metrics && parameters.part !== 'iterations',
         ),
-      ]
-    }),
+      ),
+    ),
 }
 
-const axis = 'time of a step, µs (logarithmic)'
-
 /** A plot for each load: all caches and ways of mapping. */
-function suiteFigures(
+function loadFigures(
   of: ReportedResult,
   results: readonly ReportedResult[],
   cases: readonly PlacedCase[],
@@ -60,36 +51,13 @@ function suiteFigures(
     const own = cases.filter((one) => text(one, 'load') === load)
     return figureOf(`step-${slug(load)}`, of, results, {
       title: `Step of ${number(own[0]!, 'sequences')} sequences, ${load}`,
-      spec: percentilesSpec(own, 'stepUs', axis, (one) => {
+      spec: percentilesSpec(own, 'stepUs', 'time of a step, µs (logarithmic)', (one) => {
         const how = mapperName(one)
         return how === 'pool' ? text(one, 'cache') : `${text(one, 'cache')}, ${how}`
       }),
       caption: percentilesCaption,
     })
   })
-}
-
-function benchFigures(
-  of: ReportedResult,
-  results: readonly ReportedResult[],
-  cases: readonly PlacedCase[],
-): Figure[] {
-  if (cases.length === 0) return []
-  const id = of.result.device ? 'step-gpu' : 'step-cpu'
-  return [
-    figureOf(id, of, results, {
-      title: 'Step latency',
-      spec: percentilesSpec(cases, 'stepUs', axis, (one) => {
-        const { mapper } = one.parameters
-        const who =
-          mapper === undefined || text(one, 'load') !== 'turnover'
-            ? ''
-            : `, mapper ${mapper ? 'on' : 'off'}`
-        return `${text(one, 'sequences')} sequences, ${text(one, 'load')}${who}`
-      }),
-      caption: percentilesCaption,
-    }),
-  ]
 }
 
 /** Every iteration of a case, in order. */

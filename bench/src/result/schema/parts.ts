@@ -16,38 +16,14 @@ export function named<T extends TSchema>(value: T) {
   return Type.Unsafe<Record<string, Static<T>>>({ type: 'object', additionalProperties: value })
 }
 
-/**
- * The first form whose key an object has, else the last: one precise complaint where a union would
- * list those of every form.
- */
-export function formByKey<T>(
-  forms: readonly (readonly [key: string, schema: TSchema])[],
-  otherwise: TSchema,
-) {
-  return Type.Unsafe<T>(
-    forms.reduceRight<TSchema>(
-      (rest, [key, schema]) => ({ if: { required: [key] }, then: schema, else: rest }),
-      otherwise,
-    ),
-  )
-}
-
-const summaryKeys = {
+/** Median with interval and spread, in the unit of the key that holds it. */
+const SummaryForm = closed({
   /** Samples; null: not known. */
   n: Type.Union([Count, Type.Null()]),
   median: NumberOrNull,
   /** Of the median's 95 % bootstrap interval. */
   low: NumberOrNull,
   high: NumberOrNull,
-}
-
-/** The median of ratios within rounds, with its 95 % interval. */
-const RatioForm = closed(summaryKeys)
-export type Ratio = Static<typeof RatioForm>
-
-/** Median with interval and spread, in the unit of the key that holds it. */
-const SummaryForm = closed({
-  ...summaryKeys,
   p10: Type.Optional(NumberOrNull),
   p90: Type.Optional(NumberOrNull),
   min: Type.Optional(NumberOrNull),
@@ -73,8 +49,7 @@ export type Latencies = Static<typeof LatenciesForm>
 export const Samples = Type.Array(NumberOrNull)
 
 /** What the forms below stand for, where they are used: `$defs` of the result's schema. */
-export const sharedForms = { Ratio: RatioForm, Summary: SummaryForm, Latencies: LatenciesForm }
+export const sharedForms = { Summary: SummaryForm, Latencies: LatenciesForm }
 
-export const Ratio = Type.Unsafe<Ratio>({ $ref: '#/$defs/Ratio' })
 export const Summary = Type.Unsafe<Summary>({ $ref: '#/$defs/Summary' })
 export const Latencies = Type.Unsafe<Latencies>({ $ref: '#/$defs/Latencies' })

@@ -1,15 +1,5 @@
-import { Type, type Static, type TSchema } from 'typebox'
+import { Type, type Static } from 'typebox'
 
-import {
-  gpuCases,
-  type DecodeCases,
-  type LaunchCases,
-  type OverheadCases,
-  type PagesCases,
-  type PeersCases,
-  type PrefillCases,
-  type StepCases,
-} from './gpu-cases.ts'
 import { MeasuredCase } from './measured-case.ts'
 import { closed, Count, named, NumberOrNull, sharedForms, Summary, Text } from './parts.ts'
 
@@ -109,50 +99,21 @@ const Envelope = closed({
   workload: Described,
   bars: Type.Array(Bar),
   skipped: Type.Array(Skipped),
-  /** The older form that a reader made this of. */
-  migratedFrom: Type.Optional(Text),
 })
-
-/** A case as a file may have it. */
-export type StoredCase =
-  | MeasuredCase
-  | PrefillCases
-  | DecodeCases
-  | PagesCases
-  | StepCases
-  | OverheadCases
-  | PeersCases
-  | LaunchCases
 
 /** One result file. */
-export type Result = Static<typeof Envelope> & { cases: StoredCase[] }
-
-const ofBench = (bench: string) => ({
-  properties: { bench: { const: bench } },
-  required: ['bench'],
-})
-const casesOf = (items: TSchema | object) => ({ properties: { cases: { items } } })
+export type Result = Static<typeof Envelope> & { cases: MeasuredCase[] }
 
 /** JSON Schema 2020-12 of result files: what is written and read is checked against this. */
 export const resultSchema = {
   $schema: 'https://json-schema.org/draft/2020-12/schema',
   title: `vAttention benchmark result, version ${schemaVersion}`,
   type: 'object',
-  properties: { ...Envelope.properties, cases: { type: 'array', items: { type: 'object' } } },
+  properties: {
+    ...Envelope.properties,
+    cases: { type: 'array', items: { $ref: '#/$defs/MeasuredCase' } },
+  },
   required: [...Envelope.required, 'cases'],
   additionalProperties: false,
   $defs: { MeasuredCase, ...sharedForms },
-  // Cases with metrics have one form everywhere; those of bench/gpu have the forms they began with.
-  ...Object.entries(gpuCases).reduceRight<object>(
-    (rest, [bench, schema]) => ({
-      if: ofBench(bench),
-      then: casesOf({
-        if: { required: ['metrics'] },
-        then: { $ref: '#/$defs/MeasuredCase' },
-        else: schema,
-      }),
-      else: rest,
-    }),
-    casesOf({ $ref: '#/$defs/MeasuredCase' }),
-  ),
 }

@@ -1,7 +1,7 @@
 /** Compares a pass with the float64 reference: every row of a small one, sampled rows of a big one. */
 import { ConformanceFailure } from '../case.ts'
 import { expect } from '../expect.ts'
-import { rounding } from '../number-formats.ts'
+import { rounding, roundFloat8Weight } from '../number-formats.ts'
 import { mix, Random } from '../random.ts'
 import { referenceAttention, type ReferenceInput } from '../reference-attention.ts'
 import { lseBound, outputBound } from '../tolerance.ts'
@@ -31,13 +31,14 @@ function checkLayer(scene: Scene, pass: PassResult, result: LayerResult): void {
   const { queryHeads, dtype } = scene.config
   const { valueHeadDim } = scene.cache.shape
   const round = dtype === 'float32' ? undefined : rounding[dtype]
+  const roundWeight = scene.multipliesInFloat8 ? roundFloat8Weight : undefined
   let pt = 0
   const worst = { error: -1, at: 0, found: 0, expected: 0 }
   const starts = firstTokens(pass.work)
   for (const [index, rows] of groupRows(sampleRows(scene, pass.work, layer))) {
     const input = referenceInput(scene, pass, result, index, starts[index]!, rows)
     const exact = referenceAttention(input)
-    const rounded = round && referenceAttention(input, round).output
+    const rounded = round && referenceAttention(input, round, roundWeight).output
     for (const [i, row] of rows.entries()) {
       const token = starts[index]! + row
       for (let e = 0; e < queryHeads * valueHeadDim; e++) {

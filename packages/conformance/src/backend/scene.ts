@@ -54,6 +54,8 @@ export class Scene implements Disposable {
   readonly content: RowContent
   /** As in `BackendSubject`. */
   readonly sumsRounded: boolean
+  /** Likewise, where the cache is of float8. */
+  readonly multipliesInFloat8: boolean
   readonly tracked: Tracked[] = []
   #nextLabel = 1
 
@@ -65,6 +67,8 @@ export class Scene implements Disposable {
   ) {
     this.backend = subject.backend
     this.sumsRounded = subject.sumsRounded ?? false
+    const { dtype } = config.cache.shape
+    this.multipliesInFloat8 = (subject.multipliesInFloat8 ?? false) && dtype === 'float8_e4m3'
     this.memory = memory
     this.content = options.content ?? randomContent
     this.cache = makeCache(subject, config, options)
@@ -138,11 +142,15 @@ export class Scene implements Disposable {
     tracked.length = Math.max(tracked.length, length)
   }
 
-  /** What is given to the backend: rows rounded to the dtype of query, key and value. */
+  /**
+   * What is given to the backend: rows rounded to the dtype of query, key and value; queries of
+   * kernels that multiply in float8 to that, so that rounding them again changes nothing.
+   */
   makeRows(tracked: Tracked, kind: RowKind, layer: number, from: number, count: number) {
     const { headDim } = this.cache.shape
     const width = kind === 'query' ? this.config.queryHeads * headDim : this.rows.width(kind)
     const rows = tracked.rows(this.content, kind, layer, from, Math.max(0, count), width)
+    if (kind === 'query' && this.multipliesInFloat8) roundAll('float8_e4m3', rows)
     return roundAll(this.config.dtype, rows)
   }
 

@@ -11,19 +11,17 @@ const tailRows = 128
 export function gpuSuites(): readonly Suite[] {
   return suitesOrReason('flash-attention-3', () => {
     const backend = createBackend()
-    const create = () => createBackend()
+    const subject = { backend, create: () => createBackend(), multipliesInFloat8: true }
     return [
       ...backendGrid('flash-attention-3', {
-        backend,
-        create,
+        ...subject,
         caches: {
           contiguous: (options) => new ContiguousKvCache(options),
           paged: (options) => new PagedKvCache(options),
         },
       }),
       ...backendGrid('flash-attention-3 with tail rows', {
-        backend,
-        create,
+        ...subject,
         caches: { contiguous: (options) => new ContiguousKvCache({ ...options, tailRows }) },
       }),
     ]
