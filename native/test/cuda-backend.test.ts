@@ -62,7 +62,7 @@ class TestBackend extends CudaBackend {
       addon,
       archs: (built: BuiltKernels) => archs ?? built.archs,
       capabilities: (built: BuiltKernels) => ({
-        ...cudaCapabilities(built, archs ?? built.archs, [64, 128, 256], true),
+        ...cudaCapabilities(built, archs ?? built.archs, [64, 128, 256], ['bfloat16', 'float16']),
         cacheKinds: ['contiguous', 'paged'] as const,
         poolLayouts: ['nhd'] as const,
         blockTokens: 'any' as const,
