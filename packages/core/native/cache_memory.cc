@@ -1,5 +1,6 @@
 // What blocks, what steers memory, and what is told about it.
 #include <algorithm>
+#include <bit>
 #include <cstddef>
 #include <utility>
 #include <vector>
@@ -93,10 +94,15 @@ void Cache::ReportMemory(Napi::Env env) {
 }
 
 void Cache::ReportMemory(Napi::Env env, uint64_t total_bytes) {
-  if (!on_host_ || total_bytes == reported_bytes_) return;
-  const int64_t change = static_cast<int64_t>(total_bytes) - static_cast<int64_t>(reported_bytes_);
-  reported_bytes_ = total_bytes;
-  Napi::MemoryManagement::AdjustExternalMemory(env, change);
+  if (!on_host_) return;
+  // In powers of two, and not at once when it falls a little: V8 collects garbage for each 64 MB or
+  // so that it hears of, in vain while the cache lives.
+  const bool near = total_bytes >= reported_bytes_ / 2 && total_bytes / 2 < reported_bytes_;
+  if (total_bytes != 0 && near) return;
+  const uint64_t report = std::bit_floor(total_bytes);
+  const int64_t change = static_cast<int64_t>(report) - static_cast<int64_t>(reported_bytes_);
+  reported_bytes_ = report;
+  if (change != 0) Napi::MemoryManagement::AdjustExternalMemory(env, change);
 }
 
 void Cache::Stats(const Napi::CallbackInfo& info) {

@@ -14,7 +14,8 @@ export function serveProtocol(kind: ServeKind, options: ServeOptions): Result['p
       'every round serves with each candidate once, in an order of its own; ratios within rounds',
     isolation:
       'each run has an engine and a cache of its own, and prompts of a new seed in every round: no run finds prompts of another',
-    warmUp: 'two requests with other prompts before each run, which do not count',
+    warmUp:
+      'before each run all its requests take their memory once and give it back to the cache, then two requests with other prompts are served, which do not count',
     check: `greedy answers are those of requests served one by one over a split cache without sharing, until the best two logits are within ${mostMargin}`,
     output: 'exact lengths: the end of a sequence is ignored; greedy',
     client: 'in the process of the engine; its lateness is among the figures',

@@ -5,6 +5,7 @@ import { rateOf } from '../../traces/index.ts'
 import type { Candidate } from './candidates.ts'
 import { playRequests, type Pause, type PlayedRequest } from './play-requests.ts'
 import type { Served, ServedModel, ServedOptions } from './served-model.ts'
+import { takeMemory } from './take-memory.ts'
 
 /** What one run of all requests came to. */
 export interface ServeRun {
@@ -60,6 +61,8 @@ export async function serveRun(parts: ServeRunParts): Promise<ServeRun> {
   })
   try {
     const { engine } = served
+    const tokensOf = ({ tokens, outputTokens }: PlayedRequest) => tokens.length + outputTokens
+    takeMemory(served.cache, parts.requests.map(tokensOf))
     const play = (requests: readonly PlayedRequest[]) =>
       playRequests({ ...parts, engine, requests })
     await play(parts.warmUp)
