@@ -1,3 +1,5 @@
+import { group, least, median } from 'd3-array'
+
 import type { PlacedCase } from '../../result/index.ts'
 import { datasheetOf } from '../datasheet.ts'
 import { formatNumber, formatShare, formatTokens } from '../format.ts'
@@ -45,18 +47,20 @@ export function prefill(of: ReportedResult): Headline[] {
     const [, backend] = /^(\S+) (?:interleaved|split)$/.exec(a) ?? []
     return backend !== undefined && b.startsWith(`${backend} paged`)
   })
-  const names = [...new Set(same.map((one) => text(one, 'over')))]
-  for (const name of names) {
-    const own = same.filter((one) => text(one, 'over') === name)
-    const lengths = new Set(own.map((one) => number(one, 'tokens'))).size
-    const values = valuesOf(own, 'speedRatio')
-    const [backend = name, ...cache] = name.split(' ')
-    if (values.length === 0) continue
+  for (const [backend, ratios] of group(same, (one) => text(one, 'over').split(' ')[0]!)) {
+    // Of its block sizes the one that it is fastest over.
+    const best = least(group(ratios, (one) => text(one, 'over')).values(), (own) =>
+      median(valuesOf(own, 'speedRatio')),
+    )
+    const values = valuesOf(best ?? [], 'speedRatio')
+    if (!best || values.length === 0) continue
+    const lengths = new Set(best.map((one) => number(one, 'tokens'))).size
+    const blocks = text(best[0]!, 'over').slice(backend.length + 1)
     found.push({
-      about: `Prefill, ${backendName(backend)}: contiguous against ${cache.join(' ')}`,
+      about: `Prefill, ${backendName(backend)}: contiguous against its best blocks`,
       value: range(values),
       unit: '×',
-      detail: `medians of ${lengths} prompt lengths; above 1, contiguous is faster`,
+      detail: `${blocks}, ${lengths === 1 ? 'one prompt length' : `medians of ${lengths} prompt lengths`}; above 1, contiguous is faster`,
       source: of.source,
     })
   }
