@@ -1,5 +1,4 @@
 import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js'
-import type { TSchema } from 'typebox'
 
 import { resultSchema, type Bar, type Result } from './schema/result.ts'
 
@@ -13,15 +12,11 @@ const ajv = new Ajv2020({
 })
 ajv.addFormat('date-time', /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/)
 
-const compiled = new Map<object, ValidateFunction>()
+let validate: ValidateFunction | undefined
 
-/** All the ways in which a value does not have a schema's form, each with its place. */
-export function schemaReasons(schema: TSchema | object, value: unknown): string[] {
-  let validate = compiled.get(schema)
-  if (!validate) {
-    validate = ajv.compile(schema)
-    compiled.set(schema, validate)
-  }
+/** All the ways in which a value does not have the schema's form, each with its place. */
+function schemaReasons(value: unknown): string[] {
+  validate ??= ajv.compile(resultSchema)
   if (validate(value)) return []
   const told = (validate.errors ?? []).filter(({ keyword }) => keyword !== 'if')
   return [...new Set(told.map(reasonOf))]
@@ -60,7 +55,7 @@ function barReasons({ name, value, low, high, kind, bar, met, decided }: Bar): s
  * @returns none for a result
  */
 export function resultReasons(value: unknown): string[] {
-  const found = schemaReasons(resultSchema, value)
+  const found = schemaReasons(value)
   if (found.length > 0) return found
   const { bars, cases } = value as Result
   const seen = new Set<string>()

@@ -11,10 +11,11 @@ import {
 import { AttentionBench } from './attention/attention-bench.ts'
 import { batchLabel, batchOf, type Batch } from './attention/batch-values.ts'
 import { attentionProtocol, attentionWorkload } from './attention/protocol.ts'
+import { threadsOption } from './attention/options.ts'
 import { decodeBars } from './decode/bars.ts'
 import { cpuDecodeBars, gigabytes } from './decode/cpu-bars.ts'
 import { measureDecode, type DecodeSettings } from './decode/measure-decode.ts'
-import { count, listOf } from './option-values.ts'
+import { listOf } from './option-values.ts'
 
 const gpuCaches = [
   ...['interleaved', 'split', 'paged-16', 'paged-128', 'paged-256'],
@@ -70,9 +71,7 @@ export const makeDecode = (open: OpenBackends = openBackends): Suite => ({
     new Option('--batches <list>', 'sequences x tokens of each: 16x16384,64x4096').argParser(
       listOf(batchOf),
     ),
-    new Option('--threads <count>', 'threads of attention on the CPU, default all').argParser(
-      count(),
-    ),
+    threadsOption(),
   ],
   budgetSeconds: { full: 120, quick: 15 },
   async open(context) {

@@ -1,13 +1,11 @@
-import { Option } from 'commander'
-
 import { openBackends, type OpenBackends } from '../harness/index.ts'
 import { namedCache, namedShape, type NamedShape, type Suite } from '../suite/index.ts'
 import { AttentionBench } from './attention/attention-bench.ts'
 import { batchLabel, batchOf, type Batch } from './attention/batch-values.ts'
 import { tokensLabel } from './attention/cache-label.ts'
+import { decodeBatchesOption, promptLengthsOption, threadsOption } from './attention/options.ts'
 import { attentionProtocol, attentionWorkload } from './attention/protocol.ts'
 import { measureLayout, type LayoutTask } from './layout/measure-layout.ts'
-import { count, listOf } from './option-values.ts'
 
 const layouts = ['split', 'layer-group-4', 'layer-group-8', 'interleaved']
 
@@ -35,17 +33,7 @@ export const makeLayout = (open: OpenBackends = openBackends): Suite => ({
   kind: 'kernel',
   summary:
     'Layouts of the contiguous cache and classes of its pages: what interleaving the layers costs a kernel.',
-  options: () => [
-    new Option('--batches <list>', 'that decode, sequences x tokens of each: 16x16384').argParser(
-      listOf(batchOf),
-    ),
-    new Option('--lengths <tokens>', 'tokens of the prompts: 8192,65536').argParser(
-      listOf(count()),
-    ),
-    new Option('--threads <count>', 'threads of attention on the CPU, default all').argParser(
-      count(),
-    ),
-  ],
+  options: () => [decodeBatchesOption(), promptLengthsOption('8192,65536'), threadsOption()],
   budgetSeconds: { full: 120, quick: 15 },
   async open(context) {
     const { device, settings, options } = context

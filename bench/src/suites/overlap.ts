@@ -7,9 +7,10 @@ import { namedCache, namedShape, type NamedShape, type Suite } from '../suite/in
 import { AttentionBench, type Pairing } from './attention/attention-bench.ts'
 import { batchLabel, batchOf, type Batch } from './attention/batch-values.ts'
 import { tokensLabel } from './attention/cache-label.ts'
+import { decodeBatchesOption, promptLengthsOption, threadsOption } from './attention/options.ts'
 import { attentionProtocol, attentionWorkload } from './attention/protocol.ts'
 import { guarded } from './memory/guarded.ts'
-import { count, listOf, positive } from './option-values.ts'
+import { positive } from './option-values.ts'
 import { overlapBars } from './overlap/bars.ts'
 import { openChurn, type OpenChurn } from './overlap/churn.ts'
 import { mappingsOf, ownDemand } from './overlap/mappings.ts'
@@ -47,16 +48,12 @@ export const makeOverlap = (
   summary:
     'Attention beside a mapper that maps and unmaps for other sequences: at several times the demand of a model, and as fast as it goes.',
   options: () => [
-    new Option('--batches <list>', 'that decode, sequences x tokens of each: 16x16384').argParser(
-      listOf(batchOf),
-    ),
-    new Option('--lengths <tokens>', 'tokens of the prompts: 16384').argParser(listOf(count())),
+    decodeBatchesOption(),
+    promptLengthsOption('16384'),
     new Option('--demand <rate>', 'GB/s of new keys and values beside attention').argParser(
       positive,
     ),
-    new Option('--threads <count>', 'threads of attention on the CPU, default all').argParser(
-      count(),
-    ),
+    threadsOption(),
   ],
   budgetSeconds: { full: 120, quick: 15 },
   async open(context) {

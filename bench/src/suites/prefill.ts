@@ -4,8 +4,9 @@ import { openBackends, type OpenBackends } from '../harness/index.ts'
 import { namedCache, namedShape, type Suite, type SuiteContext } from '../suite/index.ts'
 import { AttentionBench } from './attention/attention-bench.ts'
 import { chunkOf, mixedOf, type Chunk, type Mixed } from './attention/batch-values.ts'
+import { promptLengthsOption, threadsOption } from './attention/options.ts'
 import { attentionProtocol, attentionWorkload } from './attention/protocol.ts'
-import { count, listOf } from './option-values.ts'
+import { listOf } from './option-values.ts'
 import { prefillBars } from './prefill/bars.ts'
 import { measurePrefill, type PrefillSettings } from './prefill/measure-prefill.ts'
 import { powerProtocol } from './prefill/power.ts'
@@ -68,9 +69,7 @@ export const makePrefill = (open: OpenBackends = openBackends): Suite => ({
   summary:
     'Causal prefill: prompts, chunks of prompts and mixed batches; contiguous against paged, backend by backend.',
   options: () => [
-    new Option('--lengths <tokens>', 'tokens of the prompts: 8192,131072').argParser(
-      listOf(count()),
-    ),
+    promptLengthsOption('8192,131072'),
     new Option(
       '--chunks <list>',
       'chunks of prompts, new tokens @ tokens in the cache: 512@32768; "none"',
@@ -79,9 +78,7 @@ export const makePrefill = (open: OpenBackends = openBackends): Suite => ({
       '--mixed <list>',
       'passes of a chunk and decoding sequences: 512@8192+32x8192; "none"',
     ).argParser((text) => (text === 'none' ? [] : listOf(mixedOf)(text))),
-    new Option('--threads <count>', 'threads of attention on the CPU, default all').argParser(
-      count(),
-    ),
+    threadsOption(),
   ],
   budgetSeconds: { full: 180, quick: 15 },
   async open(context) {

@@ -1,6 +1,5 @@
 import {
   figures,
-  layerTokenBytes,
   summarize,
   uniformPass,
   type Sample,
@@ -21,6 +20,7 @@ import { LiveCell } from '../attention/live-cell.ts'
 import { openDeviceCopy, openHostRead, type MemoryRead } from '../attention/memory-read.ts'
 import { rateRatioCase, ratioCase } from '../attention/ratio-cases.ts'
 import { rotationOf, type Rotation } from '../attention/rotation.ts'
+import { taskRate, taskWork } from '../attention/task-work.ts'
 import { openReplays, type GraphReplay } from './graph-replay.ts'
 
 /** How batches are measured. */
@@ -48,8 +48,7 @@ export async function measureDecode(
   const where = batchLabel(batch)
   const pass = uniformPass(sequences, 1, tokens)
   const rotation = rotationOf(device, shape, sequences * tokens, shape.layers, passBytes)
-  const workOf = ({ kvLengths }: typeof pass) =>
-    layerTokenBytes(shape) * kvLengths.reduce((sum, one) => sum + one, 0)
+  const workOf = (of: typeof pass) => taskWork('decode', shape, of)
   const live = await LiveCell.open(
     bench,
     {
@@ -115,7 +114,7 @@ interface Measured {
 function record(bench: AttentionBench, measured: Measured): void {
   const { live, replays, memory, samples, pairings, where, parameters, layerBytes } = measured
   const { recorder, random } = bench.context
-  const rate = { metric: 'gbPerSecond', work: layerBytes / 1e9 }
+  const rate = taskRate('decode', bench.context.device, layerBytes)
   for (const one of live.subjects) {
     const replay = replays.find(({ of }) => of === one)
     const graph = replay && graphMetrics(bench, replay, samples[replay.name] ?? [], layerBytes)

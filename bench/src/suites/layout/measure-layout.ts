@@ -1,4 +1,4 @@
-import { layerTokenBytes, uniformPass } from '../../harness/index.ts'
+import { uniformPass } from '../../harness/index.ts'
 import type { NamedCache, NamedShape } from '../../suite/index.ts'
 import type { AttentionBench, Pairing } from '../attention/attention-bench.ts'
 import { subjectCase } from '../attention/cell-cases.ts'
@@ -6,11 +6,11 @@ import type { RoundCounts } from '../attention/attention-cell.ts'
 import { LiveCell } from '../attention/live-cell.ts'
 import { ratioCase, type Compared } from '../attention/ratio-cases.ts'
 import { rotationOf } from '../attention/rotation.ts'
-import { passFlop } from '../prefill/prefill-cell.ts'
+import { taskRate, taskWork, type TaskKind } from '../attention/task-work.ts'
 
 /** What the layouts are compared at. */
 export interface LayoutTask {
-  readonly task: 'decode' | 'prefill'
+  readonly task: TaskKind
   readonly shape: NamedShape
   readonly sequences: number
   /** New ones of each sequence. */
@@ -59,16 +59,8 @@ export async function measureLayout(
   const { device, recorder, random } = bench.context
   const { where, task, shape, sequences, query, tokens, pairings, rounds, leastMs } = cell
   const pass = uniformPass(sequences, query, tokens)
-  const bytes = (of: typeof pass) =>
-    layerTokenBytes(shape) * of.kvLengths.reduce((sum, one) => sum + one, 0)
-  const workOf = task === 'decode' ? bytes : (of: typeof pass) => passFlop(shape, of)
-  const work = workOf(pass)
-  const rate =
-    task === 'decode'
-      ? { metric: 'gbPerSecond', work: work / 1e9 }
-      : device.isGpu
-        ? { metric: 'tflops', work: work / 1e12 }
-        : { metric: 'gflops', work: work / 1e9 }
+  const workOf = (of: typeof pass) => taskWork(task, shape, of)
+  const rate = taskRate(task, device, workOf(pass))
   const live = await LiveCell.open(
     bench,
     {

@@ -8,8 +8,11 @@ import { promisify } from 'node:util'
 const folders = ['native/benches', 'native/build-cuda/benches']
 const program = 'launch_cuda'
 
-/** Why there is no such program, and how it is made. */
-export const notBuilt = `${program} is not built: npm run build:cuda -- benches`
+/** Makes it. */
+export const buildCommand = 'npm run build:cuda -- benches'
+
+/** Why there is no such program. */
+export const notBuilt = `${program} is not built: ${buildCommand}`
 
 /** What the program measured of one backend at one task. */
 export interface LaunchTimes {
@@ -29,11 +32,19 @@ export interface LaunchTimes {
   readonly milliseconds: Readonly<Record<string, readonly number[]>>
 }
 
+/** Passes of a backend from C++, in microseconds. */
+export interface NativePasses {
+  readonly backend: string
+  readonly prepareUs: readonly number[]
+  readonly runUs: readonly number[]
+}
+
 /** What the program prints. */
 export interface LaunchOutput {
   /** Why nothing could be measured. */
   readonly unavailable?: string
   readonly gpu?: readonly LaunchTimes[]
+  readonly cpu?: readonly NativePasses[]
   readonly skipped?: readonly { readonly case: string; readonly reason: string }[]
 }
 

@@ -55,7 +55,7 @@ export async function measureOverhead(
   using query = device.tensor(dtype, [sequences, queryHeads, headDim])
   using output = device.tensor(dtype, [sequences, queryHeads, headDim])
   using newRows = device.tensor(dtype, [sequences, kvHeads, headDim])
-  const before = fromNative(context, passes)
+  const before = await fromNative(context, passes)
   const subjects: PassSubject[] = []
   try {
     for (const cache of about.caches) {
@@ -92,7 +92,7 @@ export async function measureOverhead(
       ...{ clock, random, signal },
     })
     // Once more, so that what changes over time shows in both.
-    const after = before.length > 0 ? fromNative(context, passes) : []
+    const after = before.length > 0 ? await fromNative(context, passes) : []
     for (const one of subjects) recordPasses(context, about, one, [...before, ...after])
   } finally {
     await device.synchronize()

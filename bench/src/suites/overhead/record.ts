@@ -1,7 +1,7 @@
 import { atMost, latencies, median, summarize } from '../../harness/index.ts'
 import type { SuiteContext } from '../../suite/index.ts'
 import type { Overhead, PassSubject } from './measure.ts'
-import type { NativePasses } from './native.ts'
+import type { NativePasses } from '../native/launch-program.ts'
 
 /** Caches that the passes from C++ run over, by backend. */
 const nativeCache = (backend: string) =>

@@ -3,10 +3,11 @@ import type { RoundCounts } from '../attention/attention-cell.ts'
 import type { AttentionBench, Pairing } from '../attention/attention-bench.ts'
 import { LiveCell, type LiveSubject } from '../attention/live-cell.ts'
 import { rotationOf } from '../attention/rotation.ts'
+import { taskWork } from '../attention/task-work.ts'
 import { backgroundAttention } from './background-attention.ts'
 import type { OpenChurn } from './churn.ts'
 import type { Mapping } from './mappings.ts'
-import { overlapWork, type OverlapTask } from './overlap-task.ts'
+import type { OverlapTask } from './overlap-task.ts'
 import { recordOverlap, type OverlapSample } from './record.ts'
 
 /** Layers that launches rotate through at most. */
@@ -42,7 +43,7 @@ export async function measureOverlap(
       ...{ where, shape, pairings, sequences, pass },
       length: tokens,
       rotation: rotationOf(device, shape, sequences * tokens, mostLayers),
-      workOf: (of) => overlapWork(task, of),
+      workOf: (of) => taskWork(task.task, shape, of),
       pace: `${shape.name} ${task.task}`,
       leastMs: sampleMs,
     },

@@ -1,11 +1,10 @@
-import { layerTokenBytes, type AttentionPass } from '../../harness/index.ts'
 import type { NamedShape } from '../../suite/index.ts'
-import { passFlop } from '../prefill/prefill-cell.ts'
+import type { TaskKind } from '../attention/task-work.ts'
 
 /** What attention computes while pages are mapped. */
 export interface OverlapTask {
   readonly where: string
-  readonly task: 'decode' | 'prefill'
+  readonly task: TaskKind
   readonly shape: NamedShape
   readonly sequences: number
   /** New ones of each sequence. */
@@ -13,9 +12,3 @@ export interface OverlapTask {
   /** In the cache, of each sequence. */
   readonly tokens: number
 }
-
-/** Bytes that a decode reads, or operations of a prefill, in one layer: what it takes its time for. */
-export const overlapWork = ({ task, shape }: OverlapTask, pass: AttentionPass): number =>
-  task === 'prefill'
-    ? passFlop(shape, pass)
-    : layerTokenBytes(shape) * pass.kvLengths.reduce((sum, one) => sum + one, 0)

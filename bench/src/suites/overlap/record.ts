@@ -2,7 +2,8 @@ import { ratio, summarize, uniformPass, type Sample } from '../../harness/index.
 import type { AttentionBench } from '../attention/attention-bench.ts'
 import { subjectCase } from '../attention/cell-cases.ts'
 import type { LiveSubject } from '../attention/live-cell.ts'
-import { overlapWork, type OverlapTask } from './overlap-task.ts'
+import { taskRate, taskWork } from '../attention/task-work.ts'
+import type { OverlapTask } from './overlap-task.ts'
 
 /** A sample, and what was mapped beside it. */
 export interface OverlapSample extends Sample {
@@ -19,13 +20,8 @@ export function recordOverlap(
 ): void {
   const { device, recorder, random } = bench.context
   const { where, shape, sequences, query, tokens } = task
-  const work = overlapWork(task, uniformPass(sequences, query, tokens))
-  const rate =
-    task.task === 'decode'
-      ? { metric: 'gbPerSecond', work: work / 1e9 }
-      : device.isGpu
-        ? { metric: 'tflops', work: work / 1e12 }
-        : { metric: 'gflops', work: work / 1e9 }
+  const work = taskWork(task.task, shape, uniformPass(sequences, query, tokens))
+  const rate = taskRate(task.task, device, work)
   const quietMs = quiet.map(({ ms }) => ms)
   for (const [mapping, samples] of Object.entries(beside)) {
     const ms = samples.map((each) => each.ms)

@@ -20,6 +20,7 @@ import { cacheLabel, tokensLabel } from '../attention/cache-label.ts'
 import { LiveCell, type RoundCounts } from '../attention/live-cell.ts'
 import { ratioCase } from '../attention/ratio-cases.ts'
 import { rotationOf } from '../attention/rotation.ts'
+import { taskRate } from '../attention/task-work.ts'
 import { writeAttentionData } from './attention-data.ts'
 import { checkedPlaces, checkRows } from './attention-oracle.ts'
 import type { PeerProgram } from './peer-program.ts'
@@ -209,11 +210,11 @@ async function sampleOf({ peer, kernel, launches }: Omit<CheckedPeer, 'name'>): 
 
 function rateOf(task: PeerTask, shape: NamedShape, isGpu: boolean): Rate {
   const { kind, sequences, tokens } = task
-  if (kind === 'decode') {
-    return { metric: 'gbPerSecond', work: (sequences * tokens * layerTokenBytes(shape)) / 1e9 }
-  }
-  const flop = sequences * attentionFlop(shape, causalPairs(tokens, tokens))
-  return isGpu ? { metric: 'tflops', work: flop / 1e12 } : { metric: 'gflops', work: flop / 1e9 }
+  const work =
+    kind === 'decode'
+      ? sequences * tokens * layerTokenBytes(shape)
+      : sequences * attentionFlop(shape, causalPairs(tokens, tokens))
+  return taskRate(kind, { isGpu }, work)
 }
 
 /** The first launches after a pause: before power has settled. */

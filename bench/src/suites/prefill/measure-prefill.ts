@@ -5,6 +5,7 @@ import type { RoundCounts } from '../attention/attention-cell.ts'
 import { LiveCell } from '../attention/live-cell.ts'
 import { ratioCase } from '../attention/ratio-cases.ts'
 import { rotationOf } from '../attention/rotation.ts'
+import { taskRate } from '../attention/task-work.ts'
 import { powerMs, timePower } from './power.ts'
 import { passFlop, type PrefillCell } from './prefill-cell.ts'
 
@@ -52,9 +53,7 @@ export async function measurePrefill(
   if (!live) return
   try {
     const flop = passFlop(shape, pass)
-    const rate = device.isGpu
-      ? { metric: 'tflops', work: flop / 1e12 }
-      : { metric: 'gflops', work: flop / 1e9 }
+    const rate = taskRate('prefill', device, flop)
     const samples = await live.time(rounds, roundsMs)
     const record = (of: ReturnType<typeof subjectCase>) => of && recorder.add(of)
     const about = { where, parameters }
