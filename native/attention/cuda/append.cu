@@ -3,8 +3,9 @@
 #include <cuda_fp8.h>
 
 #include "attention/cuda/append.h"
+#include "attention/cuda/append_place.cuh"
 #include "attention/cuda/cuda_error.h"
-#include "attention/cuda/find_sequence.cuh"
+#include "attention/cuda/head_scale.cuh"
 
 namespace vattention::attention::cuda {
 
@@ -13,19 +14,6 @@ namespace {
 // What one thread moves at once.
 constexpr int kVectorBytes = 16;
 constexpr int kThreads = 256;
-
-struct Place {
-  int64_t slot;   // or block
-  int64_t token;  // within it
-  int32_t scale_slot;
-};
-
-__device__ Place PlaceOf(const AppendArguments& a, int sequence, int token) {
-  const int32_t scale_slot = a.scale_slot[sequence];
-  if (a.table == nullptr) return {a.slot[sequence], token, scale_slot};
-  const int32_t* row = a.table + a.slot[sequence] * a.table_stride;
-  return {row[token / a.block_tokens], token % a.block_tokens, scale_slot};
-}
 
 // Elements of 16 bits as e4m3, over what they will be multiplied with; beyond its range, its
 // largest number.
@@ -47,27 +35,15 @@ __device__ uint2 Quantized(const uint4& vector, bool bfloat16, float scale) {
   return to.all;
 }
 
-__device__ float ScaleOf(const CacheRows& cache, int slot, int head) {
-  if (cache.scale == nullptr) return 1;
-  return cache.scale[slot * cache.scale_slot_stride + head * cache.scale_head_stride];
-}
-
 // A block copies one row of K and V of all heads: neighbouring threads neighbouring vectors.
 template <bool kE4m3>
 __global__ void __launch_bounds__(kThreads) AppendKernel(const AppendArguments a) {
   constexpr int kElements = kVectorBytes / 2;
   const int row = blockIdx.x;
-  __shared__ Place place;
-  __shared__ bool wanted;
-  if (threadIdx.x == 0) {
-    const int sequence = FindSequence(a.first_row, a.sequences, row);
-    const int query = a.first_row[sequence + 1] - a.first_row[sequence];
-    const int kv = a.kv_length[sequence];
-    wanted = kv > 0;
-    if (wanted) place = PlaceOf(a, sequence, kv - query + row - a.first_row[sequence]);
-  }
+  __shared__ AppendPlace place;
+  if (threadIdx.x == 0) place = PlaceOf(a, row);
   __syncthreads();
-  if (!wanted) return;
+  if (!place.wanted) return;
   const int key_vectors = a.key_cache.dim / kElements;
   const int value_vectors = a.value_cache.dim / kElements;
   const int total = a.heads * (key_vectors + value_vectors);
@@ -86,7 +62,7 @@ __global__ void __launch_bounds__(kThreads) AppendKernel(const AppendArguments a
     const uint4 vector = *reinterpret_cast<const uint4*>(source);
     if constexpr (kE4m3) {
       *reinterpret_cast<uint2*>(static_cast<uint8_t*>(to.data) + target) =
-          Quantized(vector, a.dtype == VATTN_BFLOAT16, ScaleOf(to, place.scale_slot, head));
+          Quantized(vector, a.dtype == VATTN_BFLOAT16, ScaleAt(to.scale, place.scale_slot, head));
     } else {
       *reinterpret_cast<uint4*>(static_cast<uint16_t*>(to.data) + target) = vector;
     }

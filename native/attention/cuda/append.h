@@ -6,6 +6,7 @@
 
 #include <cstdint>
 
+#include "attention/cuda/head_scale.h"
 #include "attention/cuda/layer_call.h"
 
 namespace vattention::attention::cuda {
@@ -17,10 +18,7 @@ struct CacheRows {
   int64_t token_stride;
   int64_t head_stride;
   int32_t dim;
-  // Of an e4m3 cache, else NULL: [slot or 1, head], strides in elements (0 where there is one).
-  const float* scale;
-  int64_t scale_slot_stride;
-  int64_t scale_head_stride;
+  HeadScale scale;  // of an e4m3 cache
 };
 
 struct AppendArguments {

@@ -15,12 +15,6 @@ int32_t SlotsOf(const vattn_tensor* scale) {
                                                   : static_cast<int32_t>(scale->shape[0]);
 }
 
-void Set(const HeadScale& scale, CacheRows* rows) {
-  rows->scale = scale.data;
-  rows->scale_slot_stride = scale.slot_stride;
-  rows->scale_head_stride = scale.head_stride;
-}
-
 }  // namespace
 
 CacheScales::CacheScales(const vattn_config& config)
@@ -39,11 +33,6 @@ vattn_status CacheScales::Check(const Pass& pass, vattn_error* error) const {
                 slots_, sequence.slot);
   }
   return VATTN_OK;
-}
-
-void CacheScales::SetOf(AppendArguments* arguments) const {
-  Set(key_, &arguments->key_cache);
-  Set(value_, &arguments->value_cache);
 }
 
 }  // namespace vattention::attention::cuda

@@ -4,7 +4,6 @@
 
 #include <cstdint>
 
-#include "attention/cuda/append.h"
 #include "attention/cuda/head_scale.h"
 #include "attention/cuda/row_group.h"
 #include "vattention/attention.h"
@@ -22,8 +21,6 @@ class CacheScales {
 
   // Whether there is a row for the slot of every sequence, or one for all.
   vattn_status Check(const Pass& pass, vattn_error* error) const;
-  // Has new rows divided by them.
-  void SetOf(AppendArguments* arguments) const;
 
  private:
   HeadScale query_;

@@ -6,7 +6,6 @@
 #include "attention/common/batch_check.h"
 #include "attention/common/config_check.h"
 #include "attention/common/error.h"
-#include "attention/cuda/append.h"
 #include "attention/cuda/device_scope.h"
 #include "attention/cuda/fill_empty.h"
 #include "attention/cuda/lse.h"
@@ -67,8 +66,9 @@ struct DevicePlan::Arrays {
   Staged<int32_t> table;  // last: uploaded as far as it is used
 };
 
-DevicePlan::DevicePlan(Problem problem, const vattn_limits& limits)
+DevicePlan::DevicePlan(Problem problem, const vattn_config& config, const vattn_limits& limits)
     : problem_(std::move(problem)),
+      scales_(config),
       device_{VATTN_DEVICE_CUDA, limits.device_index},
       arrays_(std::make_unique<Arrays>()) {}
 
@@ -281,6 +281,7 @@ vattn_status DevicePlan::Prepare(const vattn_cache_view* view, const vattn_batch
   view_ = *view;
   stream_ = reinterpret_cast<cudaStream_t>(stream.handle);
   MakePass(*batch);
+  if (vattn_status status = scales_.Check(pass_, error)) return status;
   groups_ = Arrange(pass_);
   std::erase_if(groups_, [](const RowGroup& group) { return group.rows == 0; });
   FindEmptyRows();
@@ -330,17 +331,14 @@ AppendArguments DevicePlan::MakeAppend(const LayerCall& call) const {
   AppendArguments arguments{};
   arguments.key = call.key;
   arguments.value = call.value;
-  arguments.key_cache = {
-      key.data, key.stride[0], key.stride[1], key.stride[2], problem_.shape.head_dim, nullptr, 0,
-      0};
+  arguments.key_cache = {key.data,      key.stride[0],           key.stride[1],
+                         key.stride[2], problem_.shape.head_dim, scales_.key()};
   arguments.value_cache = {value.data,
                            value.stride[0],
                            value.stride[1],
                            value.stride[2],
                            problem_.shape.value_head_dim,
-                           nullptr,
-                           0,
-                           0};
+                           scales_.value()};
   arguments.dtype = problem_.dtype;
   arguments.cache_dtype = problem_.shape.dtype;
   arguments.heads = problem_.shape.kv_heads;

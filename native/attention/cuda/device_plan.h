@@ -14,6 +14,8 @@
 
 #include "attention/common/problem.h"
 #include "attention/common/tensor_check.h"
+#include "attention/cuda/append.h"
+#include "attention/cuda/cache_scales.h"
 #include "attention/cuda/device_buffer.h"
 #include "attention/cuda/layer_call.h"
 #include "attention/cuda/row_group.h"
@@ -21,8 +23,6 @@
 #include "vattention/attention.h"
 
 namespace vattention::attention::cuda {
-
-struct AppendArguments;
 
 class DevicePlan {
  public:
@@ -44,8 +44,8 @@ class DevicePlan {
   uint64_t WorkspaceBytes() const;
 
  protected:
-  // `problem` has been checked.
-  DevicePlan(Problem problem, const vattn_limits& limits);
+  // `problem` is what `config` says, checked.
+  DevicePlan(Problem problem, const vattn_config& config, const vattn_limits& limits);
 
   // Buffers of the backend's own: called by Allocate, the device current. Arrays that every pass
   // fills are added to staging() here.
@@ -71,7 +71,7 @@ class DevicePlan {
   // Enqueues the copying of new rows to the cache. Default: the kit's kernel, for every layout but
   // the published one of PagedAttention.
   virtual void AppendRows(const LayerCall& call);
-  // What AppendRows gives to the kernel, without scales.
+  // What AppendRows gives to the kernel.
   AppendArguments MakeAppend(const LayerCall& call) const;
   // Floats that kernels may write to LayerCall::lse for a group of `rows` rows of `count`
   // sequences.
@@ -82,6 +82,8 @@ class DevicePlan {
   const Problem& problem() const { return problem_; }
   const Device& device() const { return device_; }
   int32_t multiprocessors() const { return multiprocessors_; }
+  // Of an e4m3 cache; a pass has been checked against them when it is arranged.
+  const CacheScales& scales() const { return scales_; }
   bool graph() const { return problem_.graph_sequences > 0; }
   Staging& staging() { return staging_; }
   // The prepared pass.
@@ -111,6 +113,7 @@ class DevicePlan {
   void RunGroup(size_t index, LayerCall call, const vattn_tensor* lse);
 
   Problem problem_;
+  CacheScales scales_;
   Device device_;
   int32_t multiprocessors_ = 0;
   Staging staging_;

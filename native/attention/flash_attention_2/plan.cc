@@ -36,8 +36,8 @@ int64_t SlotRows(const vattn_tensor& tensor) {
 
 }  // namespace
 
-Plan::Plan(Problem problem, const vattn_config&, const vattn_limits& limits)
-    : DevicePlan(std::move(problem), limits) {}
+Plan::Plan(Problem problem, const vattn_config& config, const vattn_limits& limits)
+    : DevicePlan(std::move(problem), config, limits) {}
 
 bool Plan::PacksGroup() const {
   return problem().group > 1 && problem().window == 0 && problem().alibi.empty();

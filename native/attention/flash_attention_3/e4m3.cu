@@ -3,6 +3,7 @@
 
 #include "attention/cuda/cuda_error.h"
 #include "attention/cuda/find_sequence.cuh"
+#include "attention/cuda/head_scale.cuh"
 #include "attention/flash_attention_3/e4m3.h"
 
 namespace vattention::flash_attention_3 {
@@ -10,17 +11,13 @@ namespace vattention::flash_attention_3 {
 using attention::cuda::CheckLaunch;
 using attention::cuda::FindSequence;
 using attention::cuda::HeadScale;
+using attention::cuda::ScaleAt;
 
 namespace {
 
 constexpr int kThreads = 256;
 // What one thread reads at once.
 constexpr int kElements = 8;
-
-__device__ float At(const HeadScale& scale, int slot, int head) {
-  if (scale.data == nullptr) return 1;
-  return scale.data[slot * scale.slot_stride + head * scale.head_stride];
-}
 
 // A block rounds one row of all heads.
 __global__ void __launch_bounds__(kThreads) QuantizeKernel(const QueryRows a) {
@@ -34,7 +31,7 @@ __global__ void __launch_bounds__(kThreads) QuantizeKernel(const QueryRows a) {
   for (int i = threadIdx.x; i < a.heads * vectors; i += blockDim.x) {
     const int head = i / vectors;
     const int element = i % vectors * kElements;
-    const float scale = At(a.scale, a.scale.slot_stride != 0 ? slot : 0, head / a.group);
+    const float scale = ScaleAt(a.scale, a.scale.slot_stride != 0 ? slot : 0, head / a.group);
     const auto* source = static_cast<const __nv_bfloat16*>(a.query.data) +
                          row * a.query.row_stride + head * a.query.head_stride + element;
     union {
@@ -60,7 +57,7 @@ __global__ void __launch_bounds__(kThreads)
     GatherKernel(const HeadScale scale, const int32_t* slot, int32_t sequences, int32_t heads,
                  float* scales) {
   const int i = blockIdx.x * kThreads + threadIdx.x;
-  if (i < sequences * heads) scales[i] = At(scale, slot[i / heads], i % heads);
+  if (i < sequences * heads) scales[i] = ScaleAt(scale, slot[i / heads], i % heads);
 }
 
 }  // namespace

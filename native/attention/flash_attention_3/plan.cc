@@ -59,7 +59,7 @@ vattn_status CheckDescribable(const vattn_cache_view& view, vattn_error* error) 
 }  // namespace
 
 Plan::Plan(Problem problem, const vattn_config& config, const vattn_limits& limits)
-    : DevicePlan(std::move(problem), limits), scales_(config) {}
+    : DevicePlan(std::move(problem), config, limits) {}
 
 void Plan::AllocateOwn() {
   // A group more than there are sequences, and what rounding adds to each.
@@ -106,7 +106,7 @@ SequenceScale Plan::ScaleOf(const HeadScale& scale, const float* place) const {
   return {place, problem().shape.kv_heads, 1};
 }
 
-Launch Plan::PlanLaunch(const RowGroup& group, int32_t* schedule, float* scales) const {
+Launch Plan::PlanLaunch(const RowGroup& group, int32_t* schedule, float* gathered) const {
   const vattn_tensor& key = view().key[0];
   Launch launch{};
   launch.kernel = ChooseKernel(problem(), pass(), group,
@@ -130,9 +130,9 @@ Launch Plan::PlanLaunch(const RowGroup& group, int32_t* schedule, float* scales)
   launch.schedule = schedule;
   if (e4m3()) {
     const int64_t each = int64_t{group.count()} * problem().shape.kv_heads;
-    launch.query_scale = ScaleOf(scales_.query(), scales);
-    launch.key_scale = ScaleOf(scales_.key(), scales + each);
-    launch.value_scale = ScaleOf(scales_.value(), scales + 2 * each);
+    launch.query_scale = ScaleOf(scales().query(), gathered);
+    launch.key_scale = ScaleOf(scales().key(), gathered + each);
+    launch.value_scale = ScaleOf(scales().value(), gathered + 2 * each);
   }
   launch.partial_output = partial_output_.data<float>();
   launch.partial_lse = partial_lse_.data<float>();
@@ -156,18 +156,17 @@ Launch Plan::PlanLaunch(const RowGroup& group, int32_t* schedule, float* scales)
 
 vattn_status Plan::PlanGroups(std::span<const RowGroup> groups, vattn_error* error) {
   if (vattn_status status = CheckDescribable(view(), error)) return status;
-  if (vattn_status status = scales_.Check(pass(), error)) return status;
   plans_.clear();
   int32_t* schedule = schedule_.data<int32_t>();
-  auto* scales = gathered_scales_.data<float>();
+  auto* gathered = gathered_scales_.data<float>();
   for (const RowGroup& group : groups) {
-    GroupPlan plan{PlanLaunch(group, schedule, scales), 0};
+    GroupPlan plan{PlanLaunch(group, schedule, gathered), 0};
     if (plan.launch.kernel.keys == Keys::kOneSlot) {
       plan.first_slot = pass().sequences[static_cast<size_t>(group.members[0])].slot;
     }
     plans_.push_back(plan);
     schedule += ScheduleNumbers(group.count());
-    if (e4m3()) scales += int64_t{3} * group.count() * problem().shape.kv_heads;
+    if (e4m3()) gathered += int64_t{3} * group.count() * problem().shape.kv_heads;
   }
   return VATTN_OK;
 }
@@ -178,9 +177,9 @@ void Plan::GatherScalesOf(const RowGroup& group, const Launch& launch) const {
     GatherScales(from, group.slot, group.count(), problem().shape.kv_heads,
                  const_cast<float*>(to.data), stream());
   };
-  gather(scales_.query(), launch.query_scale);
-  gather(scales_.key(), launch.key_scale);
-  gather(scales_.value(), launch.value_scale);
+  gather(scales().query(), launch.query_scale);
+  gather(scales().key(), launch.key_scale);
+  gather(scales().value(), launch.value_scale);
 }
 
 void Plan::AfterUpload() {
@@ -188,12 +187,6 @@ void Plan::AfterUpload() {
     EnqueueSchedule(plans_[i].launch, stream());
     if (e4m3()) GatherScalesOf(groups()[i], plans_[i].launch);
   }
-}
-
-void Plan::AppendRows(const LayerCall& call) {
-  attention::cuda::AppendArguments arguments = MakeAppend(call);
-  scales_.SetOf(&arguments);
-  attention::cuda::AppendRows(arguments, call.stream);
 }
 
 RowTensor Plan::Quantized(const RowGroup& group, const LayerCall& call) const {
@@ -206,7 +199,7 @@ RowTensor Plan::Quantized(const RowGroup& group, const LayerCall& call) const {
                    .sequences = group.count(),
                    .first_row = group.query_start,
                    .slot = group.slot,
-                   .scale = scales_.query(),
+                   .scale = scales().query(),
                    .quantized = quantized_.data()},
                   call.stream);
   return {quantized_.data(), problem().query_heads * dim, dim};

@@ -6,7 +6,6 @@
 #include <span>
 #include <vector>
 
-#include "attention/cuda/cache_scales.h"
 #include "attention/cuda/device_plan.h"
 #include "attention/flash_attention_3/launch.h"
 
@@ -24,11 +23,10 @@ class Plan final : public attention::cuda::DevicePlan {
   std::vector<RowGroup> Arrange(const attention::cuda::Pass& pass) override;
   vattn_status PlanGroups(std::span<const RowGroup> groups, vattn_error* error) override;
   void AfterUpload() override;
-  void AppendRows(const attention::cuda::LayerCall& call) override;
   attention::cuda::LseLayout Attend(size_t index, const attention::cuda::LayerCall& call) override;
 
   bool e4m3() const { return problem().shape.dtype == VATTN_FLOAT8_E4M3; }
-  Launch PlanLaunch(const RowGroup& group, int32_t* schedule, float* scales) const;
+  Launch PlanLaunch(const RowGroup& group, int32_t* schedule, float* gathered) const;
   // A scale as kernels find it: as it is where it is one for all slots, else gathered to `place`.
   SequenceScale ScaleOf(const attention::cuda::HeadScale& scale, const float* place) const;
   void GatherScalesOf(const RowGroup& group, const Launch& launch) const;
@@ -47,7 +45,6 @@ class Plan final : public attention::cuda::DevicePlan {
   attention::cuda::DeviceBuffer partial_output_;
   attention::cuda::DeviceBuffer partial_lse_;
   // Over an e4m3 cache.
-  const attention::cuda::CacheScales scales_;
   attention::cuda::DeviceBuffer gathered_scales_;  // of all groups: query, key, value
   attention::cuda::DeviceBuffer quantized_;        // queries of a group
 };

@@ -65,7 +65,7 @@ void CheckRows(const RowTensor& query, int64_t rows, int64_t heads) {
 
 Plan::Plan(Problem problem, const vattn_config& config, const vattn_limits& limits,
            PrefillKernel prefill)
-    : DevicePlan(std::move(problem), limits), prefill_(prefill), scales_(config) {}
+    : DevicePlan(std::move(problem), config, limits), prefill_(prefill) {}
 
 int32_t Plan::PageTokens() const {
   return problem().cache_kind == VATTN_PAGED ? problem().block_tokens : kPageTokens;
@@ -217,8 +217,8 @@ Launch Plan::MakeLaunch(const RowGroup& group) const {
   launch.alibi = alibi();
   launch.page_tokens = PageTokens();
   launch.query_start = group.query_start;
-  launch.key_scale = scales_.key();
-  launch.value_scale = scales_.value();
+  launch.key_scale = scales().key();
+  launch.value_scale = scales().value();
   launch.slot = group.slot;
   return launch;
 }
@@ -295,7 +295,6 @@ vattn_status Plan::PlanGroups(std::span<const RowGroup> groups, vattn_error* err
                 static_cast<long long>(MaxRows()), problem().query_heads, problem().shape.head_dim,
                 pass().rows);
   }
-  if (vattn_status status = scales_.Check(pass(), error)) return status;
   if (vattn_status status = MakeCacheGeometry(problem(), view(), &geometry_, error)) return status;
   while (page_indices_.size() < geometry_.steps.size()) {
     page_indices_.emplace_back(page_indices_.front().bytes());
@@ -340,12 +339,6 @@ void Plan::AfterUpload() {
       FillPageIndices(indices, stream());
     }
   }
-}
-
-void Plan::AppendRows(const LayerCall& call) {
-  attention::cuda::AppendArguments arguments = MakeAppend(call);
-  scales_.SetOf(&arguments);
-  attention::cuda::AppendRows(arguments, call.stream);
 }
 
 LseLayout Plan::Attend(size_t index, const LayerCall& call) {

@@ -6,7 +6,6 @@
 #include <utility>
 #include <vector>
 
-#include "attention/cuda/cache_scales.h"
 #include "attention/cuda/device_plan.h"
 #include "attention/flashinfer/hopper.h"
 #include "attention/flashinfer/launch.h"
@@ -43,7 +42,6 @@ class Plan : public attention::cuda::DevicePlan {
   vattn_status PlanGroups(std::span<const RowGroup> groups, vattn_error* error) override;
   void AfterUpload() override;
   attention::cuda::LseLayout Attend(size_t index, const attention::cuda::LayerCall& call) override;
-  void AppendRows(const attention::cuda::LayerCall& call) override;
   size_t LseElements(int64_t rows, int64_t count) const override;
   // Upstream's kernels know no strides of output.
   bool DenseOutput() const override { return true; }
@@ -71,7 +69,6 @@ class Plan : public attention::cuda::DevicePlan {
   void MakeSchedule(const RowGroup& group, size_t starts, size_t* used, GroupPlan* plan);
 
   const PrefillKernel prefill_;
-  const attention::cuda::CacheScales scales_;
   // Pages of a part of the keys that decoding rows are divided into, whatever their batch; 0: as
   // suits the batch.
   int32_t split_pages_ = 0;

@@ -1,26 +1,16 @@
+#include "attention/cuda/append_place.cuh"
 #include "attention/cuda/cuda_error.h"
-#include "attention/cuda/find_sequence.cuh"
 #include "attention/paged_attention/append.h"
 #include "attention/paged_attention/element.cuh"
 
 namespace vattention::paged_attention {
 
 using attention::cuda::AppendArguments;
+using attention::cuda::AppendPlace;
 
 namespace {
 
 constexpr int kThreads = 256;
-
-struct Place {
-  int64_t block;
-  int token;  // within it
-  int slot;
-};
-
-__device__ Place PlaceOf(const AppendArguments& a, int sequence, int token) {
-  const int32_t* row = a.table + a.slot[sequence] * a.table_stride;
-  return {row[token / a.block_tokens], token % a.block_tokens, a.scale_slot[sequence]};
-}
 
 // A thread block copies one row of K and V of all heads. Elements of a key lie in pieces of 16
 // bytes, those of a value a whole block apart: the layout is made for reading.
@@ -29,17 +19,10 @@ __global__ void __launch_bounds__(kThreads) AppendKernel(const AppendArguments a
   using Element = typename Cache::Element;
   constexpr int kPiece = 16 / sizeof(Element);
   const int row = blockIdx.x;
-  __shared__ Place place;
-  __shared__ bool wanted;
-  if (threadIdx.x == 0) {
-    const int sequence = attention::cuda::FindSequence(a.first_row, a.sequences, row);
-    const int query = a.first_row[sequence + 1] - a.first_row[sequence];
-    const int kv = a.kv_length[sequence];
-    wanted = kv > 0;
-    if (wanted) place = PlaceOf(a, sequence, kv - query + row - a.first_row[sequence]);
-  }
+  __shared__ AppendPlace place;
+  if (threadIdx.x == 0) place = attention::cuda::PlaceOf(a, row);
   __syncthreads();
-  if (!wanted) return;
+  if (!place.wanted) return;
   const int vectors = pool.dim / kVector;
   const int tokens = pool.block_tokens;
   const auto read = [row](const attention::cuda::RowTensor& from, int head, int element) {
@@ -50,10 +33,10 @@ __global__ void __launch_bounds__(kThreads) AppendKernel(const AppendArguments a
   for (int i = threadIdx.x; i < pool.heads * vectors; i += blockDim.x) {
     const int head = i / vectors;
     const int element = i % vectors * kVector;
-    const int64_t at = place.block * pool.block_stride + head * pool.head_stride;
+    const int64_t at = place.slot * pool.block_stride + head * pool.head_stride;
 
     const Vector key = read(a.key, head, element);
-    const float key_scale = At(pool.key_scale, place.slot, head);
+    const float key_scale = ScaleAt(pool.key_scale, place.scale_slot, head);
     struct alignas(kVector * sizeof(Element)) Stored {
       Element element[kVector];
     } stored;
@@ -64,7 +47,7 @@ __global__ void __launch_bounds__(kThreads) AppendKernel(const AppendArguments a
                                element % kPiece) = stored;
 
     const Vector value = read(a.value, head, element);
-    const float value_scale = At(pool.value_scale, place.slot, head);
+    const float value_scale = ScaleAt(pool.value_scale, place.scale_slot, head);
     Element* to = static_cast<Element*>(pool.value) + at + element * tokens + place.token;
 #pragma unroll
     for (int e = 0; e < kVector; ++e) to[e * tokens] = Cache::Store(value.element[e], value_scale);

@@ -8,11 +8,11 @@
 
 #include <cstdint>
 
-#include "attention/cuda/head_scale.h"
+#include "attention/cuda/head_scale.cuh"
 
 namespace vattention::paged_attention {
 
-using attention::cuda::HeadScale;
+using attention::cuda::ScaleAt;
 
 inline constexpr int kVector = 8;  // elements: 16 bytes of 16-bit ones
 
@@ -41,11 +41,6 @@ __device__ inline uint16_t FromFloat<__nv_bfloat16>(float value) {
 template <>
 __device__ inline uint16_t FromFloat<__half>(float value) {
   return __half_as_ushort(__float2half(value));
-}
-
-__device__ inline float At(const HeadScale& scale, int64_t slot, int64_t head) {
-  return scale.data == nullptr ? 1.0f
-                               : scale.data[slot * scale.slot_stride + head * scale.head_stride];
 }
 
 // A cache of the queries' own elements.

@@ -26,8 +26,8 @@ __global__ void __launch_bounds__(kThreads) GatherKernel(const GatherArguments g
   const auto* keys = static_cast<const Element*>(g.pool.key) + from;
   const auto* values = static_cast<const Element*>(g.pool.value) + from;
   const int slot = g.slot[sequence];
-  const float key_scale = At(g.pool.key_scale, slot, head);
-  const float value_scale = At(g.pool.value_scale, slot, head);
+  const float key_scale = ScaleAt(g.pool.key_scale, slot, head);
+  const float value_scale = ScaleAt(g.pool.value_scale, slot, head);
 
   for (int i = threadIdx.x; i < tokens * (g.pool.dim / kVector); i += blockDim.x) {
     const int token = i % tokens;

@@ -21,7 +21,6 @@ using attention::cuda::DeviceBuffer;
 using attention::cuda::Pass;
 using attention::cuda::PassSequence;
 using attention::cuda::RowTensor;
-using attention::cuda::ScaleOf;
 
 namespace {
 
@@ -30,11 +29,6 @@ namespace {
 constexpr int64_t kPartitionRows = 1 << 18;
 // K and V are gathered for this many tokens at a time, or for one sequence of the longest.
 constexpr int64_t kGatheredTokens = 1 << 15;
-
-int32_t SlotsOf(const vattn_tensor* scale) {
-  return scale == nullptr || scale->shape[0] == 1 ? std::numeric_limits<int32_t>::max()
-                                                  : static_cast<int32_t>(scale->shape[0]);
-}
 
 bool IsOneNumber(const HeadScale& scale) {
   return scale.slot_stride == 0 && scale.head_stride == 0;
@@ -47,10 +41,7 @@ bool IsDense(const RowTensor& rows, int64_t heads, int64_t dim) {
 }  // namespace
 
 Plan::Plan(Problem made, const vattn_config& config, const vattn_limits& limits)
-    : DevicePlan(std::move(made), limits),
-      key_scale_(ScaleOf(config.key_scale)),
-      value_scale_(ScaleOf(config.value_scale)),
-      scale_slots_(std::min(SlotsOf(config.key_scale), SlotsOf(config.value_scale))),
+    : DevicePlan(std::move(made), config, limits),
       always_two_(problem().needs_lse || problem().batch_invariant) {}
 
 int64_t Plan::InBlocks(int64_t tokens) const {
@@ -156,22 +147,8 @@ vattn_status Plan::CheckPool(vattn_error* error) const {
   return VATTN_OK;
 }
 
-vattn_status Plan::CheckSlots(vattn_error* error) const {
-  for (const PassSequence& sequence : pass().sequences) {
-    if (sequence.slot >= scale_slots_) {
-      return Fail(
-          error, VATTN_INVALID_ARGUMENT,
-          "Scales of the cache: a row for each slot, or one for all, required, found %d rows "
-          "for slot %d.",
-          scale_slots_, sequence.slot);
-    }
-  }
-  return VATTN_OK;
-}
-
 vattn_status Plan::PlanGroups(std::span<const RowGroup> groups, vattn_error* error) {
   if (vattn_status status = CheckPool(error)) return status;
-  if (vattn_status status = CheckSlots(error)) return status;
   plans_.clear();
   size_t place = 0;
   for (const RowGroup& group : groups) {
@@ -196,16 +173,10 @@ vattn_status Plan::PlanGroups(std::span<const RowGroup> groups, vattn_error* err
 }
 
 Pool Plan::PoolOf(const LayerCall& call) const {
-  return {call.key_cache->data,
-          call.value_cache->data,
-          call.key_cache->stride[0],
-          call.key_cache->stride[1],
-          problem().shape.dtype,
-          problem().shape.kv_heads,
-          problem().shape.head_dim,
-          problem().block_tokens,
-          key_scale_,
-          value_scale_};
+  return {call.key_cache->data,      call.value_cache->data, call.key_cache->stride[0],
+          call.key_cache->stride[1], problem().shape.dtype,  problem().shape.kv_heads,
+          problem().shape.head_dim,  problem().block_tokens, scales().key(),
+          scales().value()};
 }
 
 void Plan::AppendRows(const LayerCall& call) {
@@ -235,13 +206,13 @@ attention::cuda::LseLayout Plan::AttendDecoding(const RowGroup& group, KernelVer
   scale.slot = group.slot;
 
   // Scales that differ between heads are applied outside of the kernels.
-  const bool fold_key = !IsOneNumber(key_scale_);
-  const bool fold_value = !IsOneNumber(value_scale_);
+  const bool fold_key = !IsOneNumber(scales().key());
+  const bool fold_value = !IsOneNumber(scales().value());
   RowTensor query = call.query;
   if (fold_key) {
     scale.from = query;
     scale.to = query = dense(dense_query_);
-    scale.scale = key_scale_;
+    scale.scale = scales().key();
     ScaleRows(scale, call.stream);
   } else if (query.head_stride != dim) {
     query = dense(dense_query_);
@@ -272,8 +243,8 @@ attention::cuda::LseLayout Plan::AttendDecoding(const RowGroup& group, KernelVer
   decode.block_tokens = problem().block_tokens;
   decode.block_stride = static_cast<int32_t>(call.key_cache->stride[0]);
   decode.head_stride = static_cast<int32_t>(call.key_cache->stride[1]);
-  decode.key_scale = number(key_scale_, fold_key);
-  decode.value_scale = number(value_scale_, fold_value);
+  decode.key_scale = number(scales().key(), fold_key);
+  decode.value_scale = number(scales().value(), fold_value);
   decode.block_table = group.block_table;
   decode.table_stride = group.block_table_stride;
   decode.length = group.kv_length;
@@ -285,7 +256,7 @@ attention::cuda::LseLayout Plan::AttendDecoding(const RowGroup& group, KernelVer
   if (fold_value) {
     scale.from = output;
     scale.to = call.output;
-    scale.scale = value_scale_;
+    scale.scale = scales().value();
     ScaleRows(scale, call.stream);
   } else if (gaps) {
     attention::cuda::ScatterRows(output, nullptr, group.rows, heads, dim, call.output, call.stream);

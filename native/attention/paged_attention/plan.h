@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "attention/cuda/device_plan.h"
-#include "attention/cuda/head_scale.h"
 #include "attention/paged_attention/decode.h"
 #include "attention/paged_attention/pool.h"
 
@@ -40,16 +39,12 @@ class Plan final : public attention::cuda::DevicePlan {
 
   int64_t InBlocks(int64_t tokens) const;
   vattn_status CheckPool(vattn_error* error) const;
-  vattn_status CheckSlots(vattn_error* error) const;
   Pool PoolOf(const LayerCall& call) const;
   LseLayout AttendDecoding(const RowGroup& group, KernelVersion version, const LayerCall& call);
   void EnqueueInParts(Decode decode, float* lse, cudaStream_t stream);
   LseLayout AttendPrompts(const RowGroup& group, const GroupPlan& plan, const LayerCall& call);
 
-  const HeadScale key_scale_;
-  const HeadScale value_scale_;
-  const int32_t scale_slots_;  // of both, at least
-  const bool always_two_;      // log-sum-exps and rows that depend on no other need version two
+  const bool always_two_;  // log-sum-exps and rows that depend on no other need version two
   std::vector<GroupPlan> plans_;
   attention::cuda::Staged<int32_t> first_token_;  // of all prefill groups, one after the other
   attention::cuda::DeviceBuffer one_;             // the number 1, for kernels that want a scale

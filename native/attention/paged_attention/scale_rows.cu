@@ -20,7 +20,7 @@ __global__ void __launch_bounds__(kThreads) ScaleKernel(const ScaleArguments s) 
       return reinterpret_cast<Vector*>(static_cast<uint16_t*>(rows.data) + row * rows.row_stride +
                                        head * rows.head_stride + element);
     };
-    const float scale = At(s.scale, slot, head / s.group);
+    const float scale = ScaleAt(s.scale, slot, head / s.group);
     Vector vector = *at(s.from);
 #pragma unroll
     for (int e = 0; e < kVector; ++e) {
