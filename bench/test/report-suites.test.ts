@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 
 import { renderReport, resultText, parseResult, suites, type Result } from '../src/index.ts'
-import { bars, dots, intervals, lines, texts } from './support/plotted.ts'
+import { bars, dots, intervals, lines, looks, texts } from './support/plotted.ts'
 import {
   allocateResult,
   decodeResult,
@@ -13,10 +13,12 @@ import {
   peersResult,
   prefillResult,
   prefixResult,
+  served,
   serveOfflineResult,
   serveOnlineResult,
   stepResult,
   suiteResults,
+  summary,
   vmmResult,
 } from './support/suite-results.ts'
 
@@ -278,6 +280,33 @@ describe('the numbers of a plot are those of its result', () => {
     expect(texts(loop)).toEqual(expect.arrayContaining(['split, sharing', '32 requests']))
     const { html } = await render(serveOnlineResult())
     expect(html).toContain('Limits: ttftSeconds 2, tpotSeconds 0.1.')
+  })
+
+  it('serve-online: latency over the rate where there are several', async () => {
+    const rated = (load: number, by: number, arrivals: number) =>
+      served('split', true, { arrivals: 'poisson', load }, by, arrivals)
+    const result = { ...serveOnlineResult(), cases: [rated(0.5, 1, 2), rated(0.8, 3, 4)] }
+    const svg = await plot(result, 'serve-ttft-over-rate')
+    expectValues(dots(svg, { axis: 'y', log: true }), [100, 300, 200, 600])
+    expectValues(dots(svg, { axis: 'x' }), [2, 4, 2, 4])
+    expect(texts(svg)).toEqual(expect.arrayContaining(['p50', 'p90', 'TTFT, ms (logarithmic)']))
+    expect((await render(serveOnlineResult())).svgs.has('serve-ttft-over-rate')).toBe(false)
+  })
+
+  it('decode: no two of many batches look alike', async () => {
+    const batches = Array.from({ length: 12 }, (_, i) => ({
+      name: `decode ${i + 1}`,
+      parameters: {
+        backend: 'cpu',
+        cache: 'split',
+        sequences: i + 1,
+        tokens: 1024,
+        shape: 'small',
+      },
+      metrics: { gbPerSecond: summary(i + 1) },
+    }))
+    const svg = await plot({ ...decodeResult(), cases: batches }, 'decode')
+    expect(new Set(looks(svg)).size).toBe(12)
   })
 
   it('peers: each beside ours, and the engines', async () => {

@@ -1,4 +1,4 @@
-import { ResultError } from '../result/errors.ts'
+import { resultErrors } from '../result/errors.ts'
 import {
   caseKey,
   placedCases,
@@ -76,7 +76,7 @@ export function compareResults(
     throw new RangeError(`threshold: a positive share is required, not ${threshold}`)
   }
   if (a.result.bench !== b.result.bench) {
-    throw new ResultError('ERR_VATTENTION_RESULT_MISMATCH', `${a.source} and ${b.source}`, [
+    throw resultErrors.mismatch(`${a.source} and ${b.source}`, [
       `results of "${a.result.bench}" and of "${b.result.bench}" have nothing in common`,
     ])
   }

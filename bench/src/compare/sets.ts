@@ -1,4 +1,4 @@
-import { ResultError } from '../result/errors.ts'
+import { resultErrors } from '../result/errors.ts'
 import type { SourcedResult } from '../result/index.ts'
 import { compareResults, type CompareOptions, type Comparison } from './compare.ts'
 
@@ -54,7 +54,7 @@ export function compareSets(
     [...from.keys()].filter((place) => !to.has(place))
   if (common.length === 0) {
     const places = (of: typeof before) => [...of.keys()].join(', ') || 'nothing'
-    throw new ResultError('ERR_VATTENTION_RESULT_MISMATCH', 'comparison', [
+    throw resultErrors.mismatch('comparison', [
       `no bench and device in common: before has ${places(before)}, after has ${places(after)}`,
     ])
   }

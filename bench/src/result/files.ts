@@ -1,7 +1,7 @@
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
-import { ResultError } from './errors.ts'
+import { resultErrors } from './errors.ts'
 import { parseResult } from './parse.ts'
 import { resultReasons } from './validate.ts'
 import type { Result } from './schema/result.ts'
@@ -24,9 +24,7 @@ export async function readResult(path: string): Promise<SourcedResult> {
   try {
     value = JSON.parse(text)
   } catch (error) {
-    throw new ResultError('ERR_VATTENTION_RESULT_INVALID', path, [
-      `not JSON: ${(error as Error).message}`,
-    ])
+    throw resultErrors.invalid(path, [`not JSON: ${(error as Error).message}`])
   }
   return { source: path, result: parseResult(value, path) }
 }
@@ -38,7 +36,7 @@ export async function readResult(path: string): Promise<SourcedResult> {
  */
 export async function writeResult(path: string, result: Result): Promise<void> {
   const reasons = resultReasons(result)
-  if (reasons.length > 0) throw new ResultError('ERR_VATTENTION_RESULT_INVALID', path, reasons)
+  if (reasons.length > 0) throw resultErrors.invalid(path, reasons)
   await mkdir(dirname(path), { recursive: true })
   const partial = `${path}.partial`
   await writeFile(partial, `${resultText(result)}\n`)

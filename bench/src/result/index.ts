@@ -1,4 +1,4 @@
-export { ResultError, type ResultErrorCode } from './errors.ts'
+export { ResultError, resultErrors } from './errors.ts'
 export { readResult, resultText, writeResult, type SourcedResult } from './files.ts'
 export { placedCases, type PlacedCase } from './measured.ts'
 export { parseResult } from './parse.ts'

@@ -1,9 +1,6 @@
-import { ResultError } from './errors.ts'
+import { resultErrors } from './errors.ts'
 import { resultReasons } from './validate.ts'
 import { schemaVersion, type Result } from './schema/result.ts'
-
-const invalid = (source: string, reasons: readonly string[]) =>
-  new ResultError('ERR_VATTENTION_RESULT_INVALID', source, reasons)
 
 /**
  * A result from the JSON of a file.
@@ -14,15 +11,15 @@ const invalid = (source: string, reasons: readonly string[]) =>
  */
 export function parseResult(value: unknown, source: string): Result {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw invalid(source, ['not an object'])
+    throw resultErrors.invalid(source, ['not an object'])
   }
   const version = (value as { schemaVersion?: unknown }).schemaVersion
   if (typeof version === 'number' && version !== schemaVersion) {
-    throw new ResultError('ERR_VATTENTION_RESULT_VERSION', source, [
+    throw resultErrors.version(source, [
       `schema version ${version}; this reader knows ${schemaVersion}`,
     ])
   }
   const reasons = resultReasons(value)
-  if (reasons.length > 0) throw invalid(source, reasons)
+  if (reasons.length > 0) throw resultErrors.invalid(source, reasons)
   return value as Result
 }

@@ -97,3 +97,12 @@ export function lines(svg: string, value: Omit<ValueAxis, 'axis'> = {}): number[
 export const texts = (svg: string): string[] => [
   ...new Set([...svg.matchAll(/<t(?:ext|span)[^>]*>([^<]+)</g)].map(([, text]) => text!)),
 ]
+
+/** What each dot looks like: its outline and its colour. */
+export function looks(svg: string): string[] {
+  return groups(svg, 'mark-symbol role-mark').flatMap((group) =>
+    [...group.matchAll(/<path ([^>]*)>/g)].map(([, attributes]) =>
+      [/ d="([^"]*)"/.exec(` ${attributes}`)![1], /fill="([^"]*)"/.exec(attributes!)![1]].join(' '),
+    ),
+  )
+}

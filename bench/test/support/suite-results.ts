@@ -372,7 +372,13 @@ export const overheadResult = () =>
     ),
   ])
 
-const served = (cache: string, prefixSharing: boolean, parameters: Parameters, by: number) =>
+export const served = (
+  cache: string,
+  prefixSharing: boolean,
+  parameters: Parameters,
+  by: number,
+  arrivals = 4.4,
+) =>
   one(
     `${JSON.stringify(parameters)}: ${cache} ${prefixSharing}`,
     { trace: 'azure-2023-conv', ...parameters, backend: 'cpu', cache, prefixSharing },
@@ -385,7 +391,7 @@ const served = (cache: string, prefixSharing: boolean, parameters: Parameters, b
       itlMs: latencies(18 * by),
       e2eMs: latencies(900 * by),
       goodputRequestsPerSecond: summary(4 / by),
-      achievedArrivalsPerSecond: summary(4.4),
+      achievedArrivalsPerSecond: summary(arrivals),
     },
   )
 

@@ -1,3 +1,4 @@
+import { resultErrors, servingErrors } from '@vattention/bench'
 import { engineErrors } from '@vattention/engine'
 import { cpuCapabilities } from '@vattention/cpu'
 import { flashAttention2Capabilities } from '@vattention/flash-attention-2'
@@ -23,7 +24,12 @@ async function expectPage(file: string, markdown: string): Promise<void> {
 test('the errors page has every row of every table', async () => {
   await expectPage(
     'errors.md',
-    errorsPage({ 'Caches and backends': errors, 'The engine': engineErrors }),
+    errorsPage({
+      'Caches and backends': { rows: errors },
+      'The engine': { rows: engineErrors },
+      'Results of benchmarks': { rows: resultErrors, throws: 'ResultError' },
+      'Measurements of serving': { rows: servingErrors, throws: 'VattentionError' },
+    }),
   )
 })
 

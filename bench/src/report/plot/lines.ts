@@ -17,6 +17,8 @@ export interface LinesOptions {
   /** With units. */
   readonly xAxis: string
   readonly yAxis: string
+  /** What is on the x axis: tokens on powers of two, or rates from 0 on. Defaults to `tokens`. */
+  readonly over?: 'tokens' | 'rates'
   /** A logarithmic axis of values. Defaults to `false`: it begins at 0. */
   readonly log?: boolean
   /** Values that are marked: what there is at most, or what is needed. */
@@ -32,9 +34,9 @@ const dashes = [
   [10, 4],
 ]
 
-/** Lines over a length, on an axis of powers of two. */
+/** Lines over a length or a rate. */
 export function linesSpec(points: readonly LinePoint[], options: LinesOptions): PlotSpec {
-  const { xAxis, yAxis, log = false, marks = [] } = options
+  const { xAxis, yAxis, over = 'tokens', log = false, marks = [] } = options
   const powers = log
     ? decades([...points.map((one) => one.y), ...marks.map((one) => one.value)])
     : undefined
@@ -45,12 +47,16 @@ export function linesSpec(points: readonly LinePoint[], options: LinesOptions): 
     field: 'x',
     type: 'quantitative',
     title: xAxis,
-    scale: { type: 'log', base: 2, nice: false, padding: 12 },
-    axis: {
-      values: ticks,
-      labelExpr: 'datum.value >= 1024 ? datum.value / 1024 + "K" : "" + datum.value',
-      grid: false,
-    },
+    ...(over === 'tokens'
+      ? {
+          scale: { type: 'log', base: 2, nice: false, padding: 12 },
+          axis: {
+            values: ticks,
+            labelExpr: 'datum.value >= 1024 ? datum.value / 1024 + "K" : "" + datum.value',
+            grid: false,
+          },
+        }
+      : { scale: { zero: true, nice: true }, axis: { grid: false } }),
   }
   const y = (field: string) => ({
     field,

@@ -2,7 +2,7 @@ import type * as Vega from 'vega'
 import type { TopLevelSpec } from 'vega-lite'
 
 import { escapeText } from '../html/html.ts'
-import { fonts, plotWidth, seriesColours, themeStyle } from './theme.ts'
+import { fonts, plotWidth, seriesColours, seriesShapes, themeStyle } from './theme.ts'
 
 /** A drawn plot. */
 export interface Plot {
@@ -48,7 +48,7 @@ const config = {
     symbolStrokeWidth: 2,
     symbolSize: 70,
   },
-  range: { category: seriesColours },
+  range: { category: seriesColours, symbol: seriesShapes },
   view: { stroke: null },
 } as const
 

@@ -47,8 +47,22 @@ const declarations = (colours: typeof light) =>
 /** The custom properties, for a page or for an SVG of its own. */
 export const themeStyle = `:root{color-scheme:light dark;${declarations(light)}}@media(prefers-color-scheme:dark){:root{${declarations(dark)}}}`
 
-/** Colours of series, in order; there are no more. */
+/** Colours of series, in order; then they begin again. */
 export const seriesColours = [1, 2, 3, 4, 5, 6, 7, 8].map((i) => `var(--s${i})`)
+
+/**
+ * Shapes of series, in order. One less than colours: a colour that comes again has another shape, so
+ * that no two of the first 56 series look alike.
+ */
+export const seriesShapes = [
+  'circle',
+  'square',
+  'triangle-up',
+  'diamond',
+  'cross',
+  'triangle-down',
+  'triangle-right',
+]
 
 export const fonts = 'system-ui, -apple-system, "Segoe UI", Roboto, sans-serif'
 

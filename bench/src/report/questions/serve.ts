@@ -1,9 +1,11 @@
 import type { PlacedCase } from '../../result/index.ts'
 import { formatNumber } from '../format.ts'
+import { linesSpec, type LinePoint } from '../plot/lines.ts'
 import { rowsSpec, type RowPoint } from '../plot/rows.ts'
 import {
   figureOf,
   groupsBy,
+  latenciesOf,
   ofBench,
   shown,
   text,
@@ -112,13 +114,49 @@ function onlineFigures(of: ReportedResult, results: readonly ReportedResult[]): 
 
 const loadOf = (one: PlacedCase) => `${text(one, 'load')} ${text(one, 'rate')}`
 
+const overRate = latencies.filter(([id]) => id === 'ttft' || id === 'tpot')
+
+/** Where the rates are several: how latency grows until the engine keeps up no longer. */
+function overRateFigures(of: ReportedResult, results: readonly ReportedResult[]): Figure[] {
+  return groupsBy(of.cases.filter(isServed), 'trace', 'arrivals').flatMap(
+    ({ cases, suffix, about }) => {
+      if (new Set(cases.map(loadOf)).size < 2) return []
+      return overRate.map(([id, title, metric, axis]) =>
+        figureOf(`serve-${id}-over-rate${suffix}`, of, results, {
+          title: `${title} over the rate of requests${about}`,
+          spec: linesSpec(
+            cases.flatMap((one) => overRatePoints(one, metric)),
+            { xAxis: 'arrivals per second, as they were', yAxis: axis, over: 'rates', log: true },
+          ),
+          caption: latenciesCaption,
+        }),
+      )
+    },
+  )
+}
+
+function overRatePoints(one: PlacedCase, metric: string): LinePoint[] {
+  const { value: x } = shown(one.metrics.achievedArrivalsPerSecond)
+  const found = latenciesOf(one.metrics[metric])
+  if (x === null || !found) return []
+  return (['p50', 'p90'] as const).flatMap((dash): LinePoint[] => {
+    const y = found[dash]
+    return typeof y === 'number' && y > 0
+      ? [{ x, y, low: null, high: null, colour: cacheName(one), dash }]
+      : []
+  })
+}
+
 export const serveOnline: Question = {
   id: 'serve-online',
   title: 'How long do requests wait, at a rate of their own?',
   asks: 'Requests come at their times, whether others have ended or not (open loop). Time to the first token, per output token, between tokens, and to the end, over each cache.',
   benches: ['serve-online'],
   figures: (results) =>
-    ofBench(results, 'serve-online').flatMap((of) => onlineFigures(of, results)),
+    ofBench(results, 'serve-online').flatMap((of) => [
+      ...overRateFigures(of, results),
+      ...onlineFigures(of, results),
+    ]),
 }
 
 export const goodput: Question = {

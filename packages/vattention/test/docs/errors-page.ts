@@ -7,6 +7,13 @@ interface ErrorRow {
   readonly meaning: string
 }
 
+/** A package's errors. */
+interface ErrorTable {
+  readonly rows: Readonly<Record<string, ErrorRow>>
+  /** Class of all of them. Absent: that of their kind. */
+  readonly throws?: string
+}
+
 const classes: Readonly<Record<ErrorKind, string>> = {
   configuration: 'ConfigurationError',
   outOfMemory: 'OutOfMemoryError',
@@ -15,14 +22,15 @@ const classes: Readonly<Record<ErrorKind, string>> = {
 }
 
 /** docs/errors.md: every error of every package, from the tables themselves. */
-export function errorsPage(
-  tables: Readonly<Record<string, Readonly<Record<string, ErrorRow>>>>,
-): string {
+export function errorsPage(tables: Readonly<Record<string, ErrorTable>>): string {
   const sections = Object.entries(tables).map(([name, table]) => {
-    const rows = Object.values(table)
+    const rows = Object.values(table.rows)
       .map(({ code, kind, meaning }) => ({ code, kind, meaning }))
       .sort((a, b) => a.code.localeCompare(b.code))
-      .map(({ code, kind, meaning }) => `### ${code}\n\n\`${classes[kind]}\`. ${meaning}\n`)
+      .map(
+        ({ code, kind, meaning }) =>
+          `### ${code}\n\n\`${table.throws ?? classes[kind]}\`. ${meaning}\n`,
+      )
     return `## ${name}\n\n${rows.join('\n')}`
   })
   return `# Errors
