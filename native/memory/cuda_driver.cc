@@ -245,9 +245,13 @@ DriverStatus CudaDriver::Settle() {
   if (const cuda::Result result = api_.stream_synchronize(stream_); result != cuda::kSuccess) {
     return Failed("cuStreamSynchronize", result);
   }
-  uint64_t settled = settled_.load();
-  while (settled < target && !settled_.compare_exchange_weak(settled, target)) continue;
+  MarkSettled(target);
   return {};
+}
+
+void CudaDriver::MarkSettled(uint64_t submitted) {
+  uint64_t settled = settled_.load();
+  while (settled < submitted && !settled_.compare_exchange_weak(settled, submitted)) continue;
 }
 
 DriverStatus CudaDriver::Zero(uintptr_t address, uint64_t bytes) {
@@ -320,9 +324,19 @@ DriverStatus CudaDriver::Record(vattn_stream stream, std::unique_ptr<DriverEvent
 
 DriverStatus CudaDriver::MakeStreamWait(vattn_stream stream) {
   if (stream.device_type != VATTN_DEVICE_CUDA) return {};
+  // Asked by every pass, and most have nothing of ours to wait for. Read before the stream is
+  // asked: what is submitted meanwhile is not known to have ended.
+  const uint64_t submitted = submitted_.load();
   std::unique_ptr<CudaEvent> event;
-  DriverStatus status = CudaEvent::Record(context_, stream_, &event);
-  return status.ok() ? event->MakeStreamWait(stream) : status;
+  if (settled_.load() >= submitted) {
+    event = CudaEvent::Past(context_);
+  } else {
+    if (DriverStatus status = CudaEvent::Record(context_, stream_, &event); !status.ok()) {
+      return status;
+    }
+    if (event->IsPast()) MarkSettled(submitted);
+  }
+  return event->MakeStreamWait(stream);
 }
 
 DriverStatus CudaDriver::WaitFor(DriverEvent* event) {

@@ -72,6 +72,8 @@ class CudaDriver final : public Driver {
   DriverStatus Submitted(const char* call, cuda::Result result);
   // Waits for what Zero and Copy were asked to do so far: unmapping does not.
   DriverStatus Settle();
+  // That the first so many pieces of work are done.
+  void MarkSettled(uint64_t submitted);
 
   const std::shared_ptr<CudaContext> context_;
   const cuda::Api& api_;

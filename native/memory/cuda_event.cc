@@ -18,7 +18,7 @@ DriverStatus CudaEvent::Record(const std::shared_ptr<CudaContext>& context, cuda
   // An event takes the device a few microseconds, however idle it is: who asks for the point that
   // an idle stream is at need not wait. What the default stream answers for is not only its own.
   if (stream != nullptr && api.stream_query(stream) == cuda::kSuccess) {
-    event->reset(new CudaEvent(context, nullptr));
+    *event = Past(context);
     return {};
   }
   cuda::Event made = nullptr;
@@ -29,6 +29,10 @@ DriverStatus CudaEvent::Record(const std::shared_ptr<CudaContext>& context, cuda
   if (result != cuda::kSuccess) return cuda::Failed("cuEventRecord", result);
   *event = std::move(owned);
   return {};
+}
+
+std::unique_ptr<CudaEvent> CudaEvent::Past(std::shared_ptr<CudaContext> context) {
+  return std::unique_ptr<CudaEvent>(new CudaEvent(std::move(context), nullptr));
 }
 
 CudaEvent::~CudaEvent() {

@@ -15,10 +15,14 @@ class CudaEvent final : public DriverEvent {
   // captured: its work then has no point in time.
   static DriverStatus Record(const std::shared_ptr<CudaContext>& context, cuda::Stream stream,
                              std::unique_ptr<CudaEvent>* event);
+  // A point behind which there is nothing to wait for.
+  static std::unique_ptr<CudaEvent> Past(std::shared_ptr<CudaContext> context);
   ~CudaEvent() override;
   CudaEvent(const CudaEvent&) = delete;
   CudaEvent& operator=(const CudaEvent&) = delete;
 
+  // Whether nothing was under way when it was recorded.
+  bool IsPast() const { return event_ == nullptr; }
   bool Done() override;
   DriverStatus MakeStreamWait(vattn_stream stream) override;
 

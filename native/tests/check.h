@@ -142,13 +142,12 @@ inline int RunTests(int argc, char** argv) {
     if (!(condition)) ::vattention::testing::Fail(__FILE__, __LINE__, #condition); \
   } while (false)
 
+// The operands are arguments of one call: what they point into lives until it has returned.
 #define VATTN_TEST_COMPARE(a, b, operation, holds)                                             \
-  do {                                                                                         \
-    const auto& vattn_a = (a);                                                                 \
-    const auto& vattn_b = (b);                                                                 \
+  [&](const auto& vattn_a, const auto& vattn_b) {                                              \
     ::vattention::testing::Compare(holds, #a " " operation " " #b, vattn_a, vattn_b, __FILE__, \
                                    __LINE__);                                                  \
-  } while (false)
+  }((a), (b))
 
 #define CHECK_EQ(a, b) \
   VATTN_TEST_COMPARE(a, b, "==", ::vattention::testing::Equal(vattn_a, vattn_b))

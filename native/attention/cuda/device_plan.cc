@@ -188,11 +188,14 @@ void DevicePlan::MakePass(const vattn_batch& batch) {
 }
 
 void DevicePlan::FindEmptyRows() {
+  empty_rows_.clear();
+  size_t members = 0;
+  for (const RowGroup& group : groups_) members += group.members.size();
+  if (members == pass_.sequences.size()) return;
   std::vector<bool> served(pass_.sequences.size());
   for (const RowGroup& group : groups_) {
     for (const int32_t member : group.members) served[static_cast<size_t>(member)] = true;
   }
-  empty_rows_.clear();
   for (size_t i = 0; i < served.size(); ++i) {
     const PassSequence& sequence = pass_.sequences[i];
     if (!served[i] && sequence.query > 0)
@@ -218,12 +221,15 @@ void DevicePlan::StageGroups(const vattn_batch& batch) {
   }
   first_row[count] = pass_.rows;
 
+  int32_t* query_start = staging_.Host(arrays_->query_start);
+  int32_t* kv_length = staging_.Host(arrays_->kv_length);
+  int32_t* slot = staging_.Host(arrays_->slot);
+  int32_t* row_of = staging_.Host(arrays_->row);
   size_t place = 0;   // of a sequence among those of all groups
   size_t starts = 0;  // in query_start
-  size_t rows = 0;    // in row
+  size_t rows = 0;    // in row_of
   for (RowGroup& group : groups_) {
     if (graph()) group.max_kv = pass_.max_kv;
-    int32_t* start = staging_.Host(arrays_->query_start) + starts;
     group.query_start = staging_.Device(arrays_->query_start) + starts;
     group.kv_length = staging_.Device(arrays_->kv_length) + place;
     group.slot = staging_.Device(arrays_->slot) + place;
@@ -235,14 +241,12 @@ void DevicePlan::StageGroups(const vattn_batch& batch) {
     int32_t row = 0;
     for (const int32_t member : group.members) {
       const PassSequence& sequence = pass_.sequences[static_cast<size_t>(member)];
-      *start++ = row;
+      query_start[starts++] = row;
       row += sequence.query;
-      staging_.Host(arrays_->kv_length)[place] = sequence.kv;
-      staging_.Host(arrays_->slot)[place] = sequence.slot;
+      kv_length[place] = sequence.kv;
+      slot[place] = sequence.slot;
       if (!group.in_place) {
-        for (int32_t i = 0; i < sequence.query; ++i) {
-          staging_.Host(arrays_->row)[rows++] = sequence.first_row + i;
-        }
+        for (int32_t i = 0; i < sequence.query; ++i) row_of[rows++] = sequence.first_row + i;
       }
       if (paged) {
         pass_slot[member] = static_cast<int32_t>(place);
@@ -260,8 +264,7 @@ void DevicePlan::StageGroups(const vattn_batch& batch) {
       }
       ++place;
     }
-    *start = row;
-    starts += group.members.size() + 1;
+    query_start[starts++] = row;
   }
 }
 

@@ -21,16 +21,23 @@ void Join(const Pass& pass, int32_t index, RowGroup* group) {
 
 int32_t Count(const Pass& pass) { return static_cast<int32_t>(pass.sequences.size()); }
 
+// With room for all sequences of a pass.
+RowGroup GroupFor(const Pass& pass) {
+  RowGroup group;
+  group.members.reserve(pass.sequences.size());
+  return group;
+}
+
 }  // namespace
 
 RowGroup WholePass(const Pass& pass) {
-  RowGroup group;
+  RowGroup group = GroupFor(pass);
   for (int32_t i = 0; i < Count(pass); ++i) Join(pass, i, &group);
   return group;
 }
 
 RowGroup DecodeRows(const Pass& pass) {
-  RowGroup group;
+  RowGroup group = GroupFor(pass);
   for (int32_t i = 0; i < Count(pass); ++i) {
     if (pass.sequences[static_cast<size_t>(i)].query == 1) Join(pass, i, &group);
   }
