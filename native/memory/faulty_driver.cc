@@ -39,7 +39,9 @@ bool TakesMemory(vattn_driver_call kind) {
 }  // namespace
 
 FaultyDriver::FaultyDriver(std::unique_ptr<Driver> inner, const vattn_fault_plan& plan)
-    : inner_(std::move(inner)), plan_(plan) {}
+    : inner_(std::move(inner)), limits_(inner_->limits()), plan_(plan) {
+  if (plan.deferred != 0) limits_.synchronous = false;
+}
 
 void FaultyDriver::Arm(const vattn_fault_plan& plan) {
   std::lock_guard lock(mutex_);

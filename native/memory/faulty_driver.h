@@ -26,7 +26,7 @@ class FaultyDriver final : public Driver {
   Driver* inner() const { return inner_.get(); }
 
   const char* name() const override { return "faulty"; }
-  const DriverLimits& limits() const override { return inner_->limits(); }
+  const DriverLimits& limits() const override { return limits_; }
   uint64_t AvailableBytes() override { return inner_->AvailableBytes(); }
   DriverStatus Reserve(uint64_t bytes, uintptr_t* address) override;
   DriverStatus FreeReservation(uintptr_t address, uint64_t bytes) override;
@@ -58,6 +58,7 @@ class FaultyDriver final : public Driver {
   DriverStatus Enter(vattn_driver_call kind);
 
   const std::unique_ptr<Driver> inner_;
+  DriverLimits limits_;  // of the inner one, unless the plan says otherwise
   mutable std::mutex mutex_;
   vattn_fault_plan plan_;  // guarded by mutex_
   uint64_t calls_ = 0;     // guarded by mutex_

@@ -97,6 +97,7 @@ Status Growth::MapPlacements(size_t p) {
 }
 
 Status Growth::ZeroAll(const GrowthPlan& plan) {
+  if (plan.zeros.empty()) return {};
   // What a truncation forgot may still be read. On the host a step writes at once, as the caller's
   // next rows would.
   if (plan.forgotten_readers != nullptr && !core_->port.limits().synchronous) {

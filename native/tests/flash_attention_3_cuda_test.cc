@@ -56,6 +56,7 @@ Problem MakeProblem() {
   Problem problem{};
   problem.shape.kv_heads = 8;
   problem.shape.head_dim = problem.shape.value_head_dim = 128;
+  problem.shape.dtype = problem.dtype = VATTN_BFLOAT16;
   problem.query_heads = 32;
   problem.group = 4;
   problem.causal = true;

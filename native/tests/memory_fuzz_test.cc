@@ -38,6 +38,7 @@ const uint32_t kRowStep = OnCuda() ? 13 : 1;
 struct Kind {
   bool mapper = false;
   bool faults = false;
+  bool deferred = false;  // zeroing and copying count as work of a stream, as on a device
 };
 
 class Episode {
@@ -118,9 +119,10 @@ class Episode {
     options.idle_slots = Chance(30) ? -1 : static_cast<int32_t>(Pick(1, 2));
     if (Chance(30)) options.mapping_budget = Pick(20, 200);
     options.trace_events = Chance(50) ? 64 : 0;
-    if (kind_.faults) {
-      static const vattn_fault_plan none = NoFaults();
-      options.faults = &none;
+    if (kind_.faults || kind_.deferred) {
+      faults_ = NoFaults();
+      faults_.deferred = kind_.deferred ? 1 : 0;
+      options.faults = &faults_;
     }
     zeroes_ = options.zero == VATTN_ZERO_RECYCLED;
     tail_ = static_cast<uint32_t>(options.tail_rows);
@@ -550,6 +552,7 @@ class Episode {
   uint32_t lead_ = 0;
   uint32_t max_length_ = 0;
   uint64_t limit_ = 0;
+  vattn_fault_plan faults_{};
   Timeline timeline_;
   Cache cache_;
   std::deque<Fenced> fenced_;
@@ -591,6 +594,7 @@ TEST(FuzzWithoutMapper) { Fuzz({false, false}, 1, kOperations); }
 TEST(FuzzWithMapper) { Fuzz({true, false}, 2, kOperations / 2); }
 TEST(FuzzWithFailingDriver) { Fuzz({false, true}, 3, kOperations / 2); }
 TEST(FuzzWithMapperAndFailingDriver) { Fuzz({true, true}, 4, kOperations / 4); }
+TEST(FuzzWithMapperAndDeferredWork) { Fuzz({true, false, true}, 5, kOperations); }
 
 }  // namespace
 }  // namespace vattention::testing

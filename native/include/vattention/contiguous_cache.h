@@ -37,6 +37,8 @@ typedef struct vattn_fault_plan {
   int32_t fail_code;  /* errno to report; 0 means ENOMEM */
   int32_t fail_kind;  /* 0: any call; else only this vattn_driver_call */
   int32_t delay_us;   /* each map, unmap, create, release, zero and copy sleeps this long */
+  int32_t deferred;   /* not 0 when the cache is made: it takes zeroing and copying for work that
+                         ends after the call, as on a device, and waits for readers as there */
 } vattn_fault_plan;
 
 typedef enum vattn_driver_call {
