@@ -483,7 +483,8 @@ class Fuzzer {
                                        .fail_count = 0,
                                        .fail_code = 0,
                                        .fail_kind = 0,
-                                       .delay_us = 0};
+                                       .delay_us = 0,
+                                       .deferred = 0};
   Random random_;
   const uint32_t tokens_per_block_;
   PagedFixture cache_;
