@@ -31,8 +31,8 @@ size_t CacheMappings() {
   size_t count = 0;
   for (std::string line; std::getline(maps, line);) {
     const bool file = line.find("vattention-kv-cache") != std::string::npos;
-#if defined(__SANITIZE_ADDRESS__)
-    const bool inaccessible = false;  // the sanitizer's own look the same
+#if defined(__SANITIZE_ADDRESS__) || defined(VATTN_THREAD_SANITIZER)
+    const bool inaccessible = false;  // the sanitizers' own look the same
 #else
     const bool inaccessible = line.find(" ---p ") != std::string::npos;
 #endif
