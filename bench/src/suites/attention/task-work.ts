@@ -1,20 +1,13 @@
-import {
-  layerTokenBytes,
-  type AttentionPass,
-  type BenchDevice,
-  type Rate,
-} from '../../harness/index.ts'
+import type { AttentionPass, BenchDevice, Rate } from '../../harness/index.ts'
 import type { NamedShape } from '../../suite/index.ts'
-import { passFlop } from '../prefill/prefill-cell.ts'
+import { passBytes, passFlop } from '../prefill/prefill-cell.ts'
 
 /** Decoding reads keys and values, a prefill computes: what each takes its time for. */
 export type TaskKind = 'decode' | 'prefill'
 
 /** Bytes that a decode reads, or operations of a prefill, in one layer. */
 export const taskWork = (task: TaskKind, shape: NamedShape, pass: AttentionPass): number =>
-  task === 'prefill'
-    ? passFlop(shape, pass)
-    : layerTokenBytes(shape) * pass.kvLengths.reduce((sum, one) => sum + one, 0)
+  task === 'prefill' ? passFlop(shape, pass) : passBytes(shape, pass)
 
 /** What so much work is told as. */
 export function taskRate(

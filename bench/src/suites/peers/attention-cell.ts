@@ -1,12 +1,9 @@
 import {
-  attentionFlop,
   atLeast,
-  causalPairs,
   enqueue,
   figures,
   interleave,
   launchesFor,
-  layerTokenBytes,
   timeBurst,
   uniformPass,
   WrongResult,
@@ -20,7 +17,7 @@ import { cacheLabel, tokensLabel } from '../attention/cache-label.ts'
 import { LiveCell, type RoundCounts } from '../attention/live-cell.ts'
 import { ratioCase } from '../attention/ratio-cases.ts'
 import { rotationOf } from '../attention/rotation.ts'
-import { taskRate } from '../attention/task-work.ts'
+import { taskRate, taskWork } from '../attention/task-work.ts'
 import { writeAttentionData } from './attention-data.ts'
 import { checkedPlaces, checkRows } from './attention-oracle.ts'
 import type { PeerProgram } from './peer-program.ts'
@@ -90,7 +87,8 @@ async function measure(cells: PeerCells, task: PeerTask, budgetMs: number): Prom
   const where = `${task.kind} ${taskLabel(task)}`
   const query = task.kind === 'prefill' ? task.tokens : 1
   const rotation = rotationOf(device, shape, task.sequences * task.tokens, mostLayers)
-  const rate = rateOf(task, shape, device.isGpu)
+  const pass = uniformPass(task.sequences, query, task.tokens)
+  const rate = taskRate(task.kind, device, taskWork(task.kind, shape, pass))
   const live = await LiveCell.open(
     bench,
     {
@@ -99,7 +97,7 @@ async function measure(cells: PeerCells, task: PeerTask, budgetMs: number): Prom
       pairings,
       sequences: task.sequences,
       length: task.tokens,
-      pass: uniformPass(task.sequences, query, task.tokens),
+      pass,
       rotation,
       workOf: ({ queryLengths, kvLengths }) =>
         queryLengths.reduce((sum, q, i) => sum + q * kvLengths[i]!, 0),
@@ -206,15 +204,6 @@ async function prepare(program: PeerProgram, kernel: string, signal: AbortSignal
 
 async function sampleOf({ peer, kernel, launches }: Omit<CheckedPeer, 'name'>): Promise<unknown> {
   return (await peer.program.ask({ op: 'sample', kernel, launches }))['ms']
-}
-
-function rateOf(task: PeerTask, shape: NamedShape, isGpu: boolean): Rate {
-  const { kind, sequences, tokens } = task
-  const work =
-    kind === 'decode'
-      ? sequences * tokens * layerTokenBytes(shape)
-      : sequences * attentionFlop(shape, causalPairs(tokens, tokens))
-  return taskRate(kind, { isGpu }, work)
 }
 
 /** The first launches after a pause: before power has settled. */
