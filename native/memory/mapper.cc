@@ -238,8 +238,13 @@ bool Mapper::MapAheadOf(Lock* lock, uint32_t index) {
   GrowthPlan plan = PlanGrowth(
       core_, {slot_index, index, core_->FrontRow(*sequence), sequence->backed, sequence->backed,
               length + core_->config.tail_rows, nullptr, &settled, core_->pool.NextMark()});
-  // What a truncation forgot may still be read; a step is ordered behind that, this thread is not.
-  if (slot->fence != nullptr && !plan.zeros.empty()) {
+  // What a truncation forgot may still be read, tail rows even by who comes after it; a step is
+  // ordered among them, this thread is not.
+  const bool readable =
+      std::any_of(plan.zeros.begin(), plan.zeros.end(), [&](const ZeroRange& range) {
+        return range.offset < settled * core_->tensor(range.tensor).row_bytes;
+      });
+  if (readable) {
     plan.zeros.clear();
     plan.clean_rows = 0;
   }

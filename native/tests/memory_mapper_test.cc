@@ -215,6 +215,26 @@ TEST(LeavesWhatATruncationForgotToWhoMayReadIt) {
   cache.Check();
 }
 
+// Nothing is in flight here: who reads the sequence after the truncation reads its tail, too.
+TEST(LeavesTheTailOfATruncatedSequenceToAStep) {
+  vattn_contiguous_options options = MapperOptions();
+  options.tail_rows = 8;
+  Cache cache(options);
+  cache.Pause();
+  const vattn_sequence a = cache.Allocate();
+  cache.Grow(a, 40);
+  cache.Write(a, 0, 40, 1);
+  cache.Truncate(a, 10);
+  cache.Resume();
+  cache.Drain();
+  CHECK_GT(cache.Stats().ahead_bytes, 0u);
+  CHECK(cache.Holds(a, 10, 40, 1));
+  cache.Grow(a, 11);
+  CHECK(cache.Holds(a, 0, 10, 1));
+  CHECK(cache.Holds(a, 10, 19, 0));
+  cache.Check();
+}
+
 TEST(WhatIsAheadIsGivenUpBeforeAStepFails) {
   OptionsInit init;
   init.limit_bytes = 8 * kPage;
