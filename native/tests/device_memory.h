@@ -24,12 +24,16 @@ inline int32_t TestDeviceType() { return OnCuda() ? VATTN_DEVICE_CUDA : VATTN_DE
 // A stream of a GPU, on which tests read and write.
 class CudaStream {
  public:
-  CudaStream() {
+  explicit CudaStream(bool urgent = false) {
     std::string why;
     context_ = CudaContext::Make(0, &why);
     if (context_ == nullptr) Fail(__FILE__, __LINE__, why);
     const CudaContext::Scope scope(*context_);
-    Must(context_->api().stream_create(&stream_, cuda::kStreamNonBlocking));
+    int least = 0;
+    int greatest = 0;
+    Must(api().stream_priorities(&least, &greatest));
+    Must(api().stream_create_with_priority(&stream_, cuda::kStreamNonBlocking,
+                                           urgent ? greatest : least));
   }
   ~CudaStream() {
     const CudaContext::Scope scope(*context_);
@@ -57,6 +61,25 @@ class CudaStream {
     Must(api().copy_to_host(to, reinterpret_cast<uintptr_t>(from), bytes, stream_));
     Must(api().stream_synchronize(stream_));
   }
+  // Rows of `bytes` that lie `pitch` apart on the device, one after the other on the host.
+  void WriteRows(void* to, size_t pitch, const void* from, size_t bytes, size_t rows) {
+    cuda::Copy2d copy;
+    copy.from_type = cuda::kMemoryHost;
+    copy.from_host = from;
+    copy.from_pitch = bytes;
+    copy.to_device = reinterpret_cast<uintptr_t>(to);
+    copy.to_pitch = pitch;
+    CopyRows(copy, bytes, rows);
+  }
+  void ReadRows(void* to, const void* from, size_t pitch, size_t bytes, size_t rows) {
+    cuda::Copy2d copy;
+    copy.from_device = reinterpret_cast<uintptr_t>(from);
+    copy.from_pitch = pitch;
+    copy.to_type = cuda::kMemoryHost;
+    copy.to_host = to;
+    copy.to_pitch = bytes;
+    CopyRows(copy, bytes, rows);
+  }
   void Synchronize() {
     const CudaContext::Scope scope(*context_);
     Must(api().stream_synchronize(stream_));
@@ -68,6 +91,14 @@ class CudaStream {
   }
 
  private:
+  void CopyRows(cuda::Copy2d copy, size_t bytes, size_t rows) {
+    copy.bytes = bytes;
+    copy.rows = rows;
+    const CudaContext::Scope scope(*context_);
+    Must(api().copy_rows(&copy, stream_));
+    Must(api().stream_synchronize(stream_));
+  }
+
   std::shared_ptr<CudaContext> context_;
   cuda::Stream stream_ = nullptr;
 };

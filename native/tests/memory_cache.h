@@ -202,32 +202,43 @@ class Cache {
         return 2;
     }
   }
-  // Memory of the cache, behind what the cache itself has been asked to do with it.
-  void Put(void* at, const void* from, size_t bytes) {
-    if (stream_ == nullptr) {
-      std::memcpy(at, from, bytes);
-      return;
-    }
-    WaitReady();
-    stream_->Write(at, from, bytes);
+  // Bytes from a token's K (or V) of a layer to the next token's.
+  size_t TokenPitch(int32_t layer, bool value) const {
+    const vattn_tensor& tensor = (value ? view_.value : view_.key)[layer];
+    return static_cast<size_t>(tensor.stride[1] * ElementBytes());
   }
-  void Get(const void* at, void* to, size_t bytes) {
+  // Rows of the cache's memory, `pitch` apart there and one after the other at the other side,
+  // behind what the cache itself has been asked to do.
+  void Put(uint8_t* at, size_t pitch, const uint8_t* from, size_t bytes, size_t rows) {
+    if (rows == 0) return;
     if (stream_ == nullptr) {
-      std::memcpy(to, at, bytes);
+      for (size_t row = 0; row < rows; ++row) {
+        std::memcpy(at + row * pitch, from + row * bytes, bytes);
+      }
       return;
     }
     WaitReady();
-    stream_->Read(to, at, bytes);
+    stream_->WriteRows(at, pitch, from, bytes, rows);
+  }
+  void Get(const uint8_t* at, size_t pitch, uint8_t* to, size_t bytes, size_t rows) {
+    if (rows == 0) return;
+    if (stream_ == nullptr) {
+      for (size_t row = 0; row < rows; ++row) {
+        std::memcpy(to + row * bytes, at + row * pitch, bytes);
+      }
+      return;
+    }
+    WaitReady();
+    stream_->ReadRows(to, at, pitch, bytes, rows);
   }
   // Writes tokens [from, to): every byte of K and V of every layer becomes `cookie`.
   void Write(vattn_sequence sequence, uint32_t from, uint32_t to, uint8_t cookie) {
     const uint32_t slot = Slot(sequence);
     for (int32_t layer = 0; layer < view_.shape.layers; ++layer) {
       for (const bool value : {false, true}) {
-        for (uint32_t token = from; token < to; ++token) {
-          const std::vector<uint8_t> row(TokenBytes(value), cookie);
-          Put(TokenAt(slot, token, layer, value), row.data(), row.size());
-        }
+        const std::vector<uint8_t> rows((to - from) * TokenBytes(value), cookie);
+        Put(TokenAt(slot, from, layer, value), TokenPitch(layer, value), rows.data(),
+            TokenBytes(value), to - from);
       }
     }
   }
@@ -236,12 +247,11 @@ class Cache {
     const uint32_t slot = Slot(sequence);
     for (int32_t layer = 0; layer < view_.shape.layers; ++layer) {
       for (const bool value : {false, true}) {
-        for (uint32_t token = from; token < to; ++token) {
-          std::vector<uint8_t> row(TokenBytes(value));
-          Get(TokenAt(slot, token, layer, value), row.data(), row.size());
-          if (!std::all_of(row.begin(), row.end(), [&](uint8_t b) { return b == cookie; })) {
-            return false;
-          }
+        std::vector<uint8_t> rows((to - from) * TokenBytes(value));
+        Get(TokenAt(slot, from, layer, value), TokenPitch(layer, value), rows.data(),
+            TokenBytes(value), to - from);
+        if (!std::all_of(rows.begin(), rows.end(), [&](uint8_t b) { return b == cookie; })) {
+          return false;
         }
       }
     }

@@ -9,7 +9,7 @@
 
 #include "memory/cuda_driver.h"
 #include "tests/check.h"
-#include "tests/device_memory.h"
+#include "tests/held_stream.h"
 #include "tests/memory_cache.h"
 
 namespace vattention::testing {
@@ -153,10 +153,10 @@ TEST(MemoryRunsOutWithAnErrorAndComesBack) {
   const uint64_t before = driver->AvailableBytes();
   std::vector<PageHandle> pages;
   DriverStatus status;
-  while (status.ok()) status = driver->Create(kLarge, 16, kNoPage, &pages);
+  while (status.ok()) status = driver->Create(kLarge, 4, kNoPage, &pages);
   CHECK_EQ(status.status, VATTN_OUT_OF_MEMORY);
   CHECK_EQ(std::string(status.call), "cuMemCreate");
-  CHECK_EQ(pages.size() % 16, 0u);  // all or none
+  CHECK_EQ(pages.size() % 4, 0u);  // all or none
   CHECK_GT(pages.size() * kLarge, before / 10 * 8);
   Ok(driver->Release(pages.back(), kLarge));
   pages.pop_back();
@@ -205,33 +205,17 @@ TEST(ForksShareAndWriteToTheirOwn) {
 
 TEST(PagesWaitForTheStreamsThatMayReadThem) {
   if (!OnCuda()) return;
-  // Something that keeps a stream busy for a while: 64 times 8 GiB of zeros.
-  auto driver = MakeCudaDriver();
-  constexpr uint64_t kLarge = 128 * kMiB;
-  constexpr uint64_t kBusy = 64 * kLarge;
-  uintptr_t base = 0;
-  Ok(driver->Reserve(kBusy, &base));
-  std::vector<PageHandle> pages;
-  Ok(driver->Create(kLarge, 64, kNoPage, &pages));
-  std::vector<PagePiece> pieces;
-  for (const PageHandle page : pages) pieces.push_back({page, kLarge});
-  Ok(driver->Map(base, pieces, false));
-  CudaStream user;
-
+  HeldStream user;
   Cache cache(CudaOptions());
   cache.Must(cache.api().attach_stream(cache.get(), user.get(), cache.Error()), "attach");
   const vattn_sequence a = cache.Allocate();
   cache.Grow(a, 200);
-  {
-    const CudaContext::Scope scope(user.context());
-    for (int i = 0; i < 64; ++i) {
-      CudaStream::Must(user.api().set32(base, 0, kBusy / 4, user.handle()));
-    }
-  }
+  user.Hold();
   cache.Slide(a, 100);
   cache.Trim(0);
   CHECK_EQ(cache.Stats().condemned_bytes, 6 * kPage);  // of 16 tokens each
   CHECK_EQ(vattn_contiguous_close(cache.get(), cache.Error()), VATTN_BUSY);
+  user.Open();
   user.Synchronize();
   cache.Grow(a, 201);
   cache.Trim(0);

@@ -14,6 +14,7 @@
 #include <memory>
 #include <optional>
 #include <random>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -31,8 +32,6 @@ uint64_t FromEnvironment(const char* name, uint64_t fallback) {
 // A GPU's pages are 32 times as large; so are a token's rows there, to have as many edges.
 const uint32_t kScale = OnCuda() ? 32 : 1;
 const uint64_t kUnit = 64 * kKiB * kScale;
-// Reading a row takes tens of microseconds there: a part of them each time.
-const uint32_t kRowStep = OnCuda() ? 13 : 1;
 
 // What distinguishes the tests below.
 struct Kind {
@@ -138,73 +137,94 @@ class Episode {
   static uint32_t Word(uint32_t cookie, int32_t layer, bool value) {
     return cookie == 0 ? 0 : cookie * 64 + static_cast<uint32_t>(layer) * 2 + (value ? 1 : 0);
   }
+  // K or V of a layer: the first and the last words of rows that follow each other.
+  struct Column {
+    int32_t layer;
+    bool value;
+    std::vector<uint32_t> first;
+    std::vector<uint32_t> last;
+
+    bool Is(size_t i, uint32_t cookie) const {
+      const uint32_t word = Word(cookie, layer, value);
+      return first[i] == word && last[i] == word;
+    }
+  };
+  static bool RowIs(const std::vector<Column>& columns, size_t i, uint32_t cookie) {
+    return std::ranges::all_of(columns, [&](const Column& column) { return column.Is(i, cookie); });
+  }
+  // Calls visit(address of the words of row `from`, bytes from row to row, words) for the first and
+  // the last words of every tensor.
   template <typename Visit>
-  void ForRow(uint32_t slot, uint32_t row, Visit visit) {
+  void ForWords(std::vector<Column>* columns, uint32_t slot, uint32_t from, Visit visit) {
+    for (Column& column : *columns) {
+      uint8_t* const at = cache_.TokenAt(slot, from, column.layer, column.value);
+      const size_t pitch = cache_.TokenPitch(column.layer, column.value);
+      visit(at, pitch, &column.first);
+      visit(at + cache_.TokenBytes(column.value) - sizeof(uint32_t), pitch, &column.last);
+    }
+  }
+  std::vector<Column> Columns(size_t rows) const {
+    std::vector<Column> columns;
     for (int32_t layer = 0; layer < cache_.view().shape.layers; ++layer) {
       for (const bool value : {false, true}) {
-        visit(cache_.TokenAt(slot, row, layer, value), cache_.TokenBytes(value), layer, value);
+        columns.push_back({layer, value, std::vector<uint32_t>(rows), std::vector<uint32_t>(rows)});
+      }
+    }
+    return columns;
+  }
+  // Rows [from, to) of a slot.
+  std::vector<Column> Load(uint32_t slot, uint32_t from, uint32_t to) {
+    std::vector<Column> columns = Columns(to - from);
+    ForWords(&columns, slot, from, [&](uint8_t* at, size_t pitch, std::vector<uint32_t>* words) {
+      cache_.Get(at, pitch, reinterpret_cast<uint8_t*>(words->data()), sizeof(uint32_t),
+                 words->size());
+    });
+    return columns;
+  }
+  void Store(uint32_t slot, uint32_t from, std::span<const uint32_t> cookies) {
+    std::vector<Column> columns = Columns(cookies.size());
+    for (Column& column : columns) {
+      for (size_t i = 0; i < cookies.size(); ++i) {
+        column.first[i] = column.last[i] = Word(cookies[i], column.layer, column.value);
+      }
+    }
+    ForWords(&columns, slot, from, [&](uint8_t* at, size_t pitch, std::vector<uint32_t>* words) {
+      cache_.Put(at, pitch, reinterpret_cast<const uint8_t*>(words->data()), sizeof(uint32_t),
+                 words->size());
+    });
+  }
+  // Each of rows [from, to) is zero, or what the sequence itself once had there: word by word,
+  // since the page of one tensor may be new and that of another not.
+  void VerifyFresh(const Model& model, uint32_t slot, uint32_t from, uint32_t to) {
+    if (!zeroes_) return;
+    for (const Column& column : Load(slot, from, to)) {
+      for (uint32_t row = from; row < to; ++row) {
+        const uint32_t ghost = row < model.ghosts.size() ? model.ghosts[row] : 0;
+        for (const uint32_t word : {column.first[row - from], column.last[row - from]}) {
+          if (word == 0 || word == Word(ghost, column.layer, column.value)) continue;
+          Fail(__FILE__, __LINE__,
+               "row " + std::to_string(row) + " of a sequence of " + std::to_string(model.backed) +
+                   " holds cookie " + std::to_string(word / 64) + ", its own was " +
+                   std::to_string(ghost));
+        }
       }
     }
   }
-  void WriteRow(uint32_t slot, uint32_t row, uint32_t cookie) {
-    ForRow(slot, row, [&](uint8_t* at, size_t bytes, int32_t layer, bool value) {
-      const uint32_t word = Word(cookie, layer, value);
-      cache_.Put(at, &word, sizeof(word));
-      cache_.Put(at + bytes - sizeof(word), &word, sizeof(word));
-    });
-  }
-  std::pair<uint32_t, uint32_t> Ends(const uint8_t* at, size_t bytes) {
-    std::pair<uint32_t, uint32_t> words;
-    cache_.Get(at, &words.first, sizeof(words.first));
-    cache_.Get(at + bytes - sizeof(words.second), &words.second, sizeof(words.second));
-    return words;
-  }
-  bool RowIs(uint32_t slot, uint32_t row, uint32_t cookie) {
-    bool same = true;
-    ForRow(slot, row, [&](const uint8_t* at, size_t bytes, int32_t layer, bool value) {
-      const uint32_t word = Word(cookie, layer, value);
-      const auto [first, last] = Ends(at, bytes);
-      same = same && first == word && last == word;
-    });
-    return same;
-  }
-  // Zero, or what the sequence itself once had there: word by word, since the page of one tensor
-  // may be new and that of another not.
-  void VerifyFresh(const Model& model, uint32_t slot, uint32_t row) {
-    if (!zeroes_) return;
-    const uint32_t ghost = row < model.ghosts.size() ? model.ghosts[row] : 0;
-    ForRow(slot, row, [&](const uint8_t* at, size_t bytes, int32_t layer, bool value) {
-      const auto [first, last] = Ends(at, bytes);
-      for (const uint32_t word : {first, last}) {
-        if (word == 0 || word == Word(ghost, layer, value)) continue;
-        Fail(__FILE__, __LINE__,
-             "row " + std::to_string(row) + " of a sequence of " + std::to_string(model.backed) +
-                 " holds cookie " + std::to_string(word / 64) + ", its own was " +
-                 std::to_string(ghost));
-      }
-    });
-  }
-
-  uint32_t FirstReadable(const Model& model) const { return model.first_kept; }
 
   void VerifySequence(Model* model) {
     if (model == nullptr || model->reserved) return;
     CHECK_EQ(cache_.Backed(model->handle), model->backed);
     CHECK_EQ(cache_.FirstKept(model->handle), model->first_kept);
     const uint32_t slot = cache_.Slot(model->handle);
-    for (uint32_t row = FirstReadable(*model) + static_cast<uint32_t>(operation_) % kRowStep;
-         row < model->backed; row += kRowStep) {
-      const uint32_t cookie = model->tokens[row];
-      if (!RowIs(slot, row, cookie)) {
+    const std::vector<Column> columns = Load(slot, model->first_kept, model->backed);
+    for (uint32_t row = model->first_kept; row < model->backed; ++row) {
+      if (!RowIs(columns, row - model->first_kept, model->tokens[row])) {
         Fail(__FILE__, __LINE__,
              "row " + std::to_string(row) + " of a sequence of " + std::to_string(model->backed) +
                  " lost its token");
       }
     }
-    if (model->backed == 0) return;
-    for (uint32_t row = model->backed; row < model->backed + tail_; ++row) {
-      VerifyFresh(*model, slot, row);
-    }
+    if (model->backed > 0) VerifyFresh(*model, slot, model->backed, model->backed + tail_);
   }
   void VerifyAll() {
     for (Model& model : live_) VerifySequence(&model);
@@ -212,8 +232,10 @@ class Episode {
   // What was freed or slid behind a pending fence may still be read.
   void VerifyFenced() {
     for (const Fenced& fenced : fenced_) {
-      for (size_t i = 0; i < fenced.tokens.size(); i += 7) {
-        if (!RowIs(fenced.slot, fenced.first + static_cast<uint32_t>(i), fenced.tokens[i])) {
+      const auto rows = static_cast<uint32_t>(fenced.tokens.size());
+      const std::vector<Column> columns = Load(fenced.slot, fenced.first, fenced.first + rows);
+      for (size_t i = 0; i < rows; ++i) {
+        if (!RowIs(columns, i, fenced.tokens[i])) {
           Fail(__FILE__, __LINE__, "a row changed before its fence had passed");
         }
       }
@@ -338,16 +360,21 @@ class Episode {
   void Grown(Model* model, uint32_t length) {
     const auto known = static_cast<uint32_t>(model->tokens.size());
     const uint32_t slot = cache_.Slot(model->handle);
-    for (uint32_t row = known; row < length; ++row) VerifyFresh(*model, slot, row);
+    VerifyFresh(*model, slot, known, length);
     model->reserved = false;
     if (length >= model->ghosts.size()) model->copies = false;
     model->backed = length;
+    const std::vector<Column> before = Load(slot, known, length);
+    uint32_t written = known;  // rows before it are
     for (uint32_t row = known; row < length; ++row) {
       // Some rows are never written: they must stay zero.
       const uint32_t cookie = Chance(97) ? ++next_cookie_ : 0;
-      if (cookie != 0 || !RowIs(slot, row, 0)) WriteRow(slot, row, cookie);
       model->tokens.push_back(cookie);
+      if (cookie != 0 || !RowIs(before, row - known, 0)) continue;
+      Store(slot, written, std::span(model->tokens).subspan(written, row - written));
+      written = row + 1;
     }
+    Store(slot, written, std::span(model->tokens).subspan(written, length - written));
     if (model->ghosts.size() < length) model->ghosts.resize(length);
     VerifySequence(model);
   }

@@ -8,7 +8,7 @@
 
 #include "memory/cuda_driver.h"
 #include "tests/check.h"
-#include "tests/device_memory.h"
+#include "tests/held_stream.h"
 #include "vattention/paged_cache.h"
 
 namespace vattention::testing {
@@ -169,31 +169,6 @@ class Pool {
   vattn_error error_ = {};
 };
 
-// Keeps streams busy for some tens of milliseconds at a time: zeros over 8 GiB.
-class Labour {
- public:
-  Labour() : driver_(MakeCudaDriver()) {
-    Ok(driver_->Reserve(kBytes, &base_));
-    std::vector<PageHandle> pages;
-    Ok(driver_->Create(kLarge, static_cast<int>(kBytes / kLarge), kNoPage, &pages));
-    std::vector<PagePiece> pieces;
-    for (const PageHandle page : pages) pieces.push_back({page, kLarge});
-    Ok(driver_->Map(base_, pieces, false));
-  }
-  void Give(CudaStream* stream, int times) {
-    const CudaContext::Scope scope(stream->context());
-    for (int i = 0; i < times; ++i) {
-      CudaStream::Must(stream->api().set32(base_, 0, kBytes / 4, stream->handle()));
-    }
-  }
-
- private:
-  static constexpr uint64_t kLarge = 128 * kMiB;
-  static constexpr uint64_t kBytes = 64 * kLarge;
-  std::unique_ptr<CudaDriver> driver_;
-  uintptr_t base_ = 0;
-};
-
 // Fills a block of a layer behind what the stream is doing, without waiting for it.
 void FillLater(CudaStream* stream, const Pool& pool, int32_t block, uint32_t word) {
   const CudaContext::Scope scope(stream->context());
@@ -333,9 +308,8 @@ TEST(BlocksOfAllLayersAreCopiedAndZeroedInFewCalls) {
 
 TEST(CopiesComeAfterWhatStreamsStillWrite) {
   if (!OnCuda()) return;
-  Labour labour;
   Pool pool(Options(VATTN_POOL_NHD, 64 * kMiB));
-  CudaStream user;
+  HeldStream user;
   CudaStream other;
   pool.Attach(user);
   pool.Attach(other);
@@ -348,7 +322,7 @@ TEST(CopiesComeAfterWhatStreamsStillWrite) {
   const vattn_sequence rest = pool.Grown(31 * 16 - 32);
   const vattn_sequence a = pool.Grown(20);
   pool.WaitReady(user);
-  labour.Give(&user, 32);
+  user.Hold();
   FillLater(&user, pool, pool.Table(a)[1], 0x3f803f80);
   vattn_fence* written = nullptr;
   pool.Must(pool.api().record_fence(pool.cache(), user.get(), &written, pool.error()));
@@ -358,6 +332,7 @@ TEST(CopiesComeAfterWhatStreamsStillWrite) {
   CHECK_EQ(pool.api().fence_done(written), 0);
   pool.api().fence_release(written);
   pool.WaitReady(other);
+  user.OpenLater();
   std::vector<uint16_t> rows(8 * 128 * 16);
   other.Read(rows.data(),
              reinterpret_cast<void*>(pool.BlockAt(kLayers - 1, true, pool.Table(b)[1])),
@@ -373,13 +348,12 @@ TEST(CopiesComeAfterWhatStreamsStillWrite) {
 
 TEST(BlocksWaitForTheStreamsThatMayReadThem) {
   if (!OnCuda()) return;
-  Labour labour;
   Pool pool(Options(VATTN_POOL_PAGED_ATTENTION, 64 * kMiB));
-  CudaStream user;
+  HeldStream user;
   pool.Attach(user);
   const vattn_sequence a = pool.Grown(32 * 16);
   pool.WaitReady(user);
-  labour.Give(&user, 64);
+  user.Hold();
   pool.Free(a);
   CHECK_EQ(pool.Stats().condemned_bytes, 64 * kMiB);
   const vattn_sequence b = pool.Allocate();
@@ -387,6 +361,7 @@ TEST(BlocksWaitForTheStreamsThatMayReadThem) {
   CHECK_EQ(refused.outcome, VATTN_STEP_OUT_OF_MEMORY);
   CHECK_EQ(refused.pending_bytes, 64 * kMiB);
   CHECK_EQ(vattn_paged_close(pool.cache(), pool.error()), VATTN_BUSY);
+  user.Open();
   user.Synchronize();
   CHECK_EQ(pool.Step(b, 17).outcome, VATTN_STEP_OK);
   CHECK_EQ(pool.Stats().condemned_bytes, 0u);
