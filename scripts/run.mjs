@@ -1,6 +1,6 @@
 // `npm test`: from a fresh clone to "N passed, N failed". Bootstraps, then checks lint and format,
 // builds, type-checks, and runs every test: of the packages, of the scripts, and the native ones
-// with and without sanitizers. nx caches what has not changed.
+// with and without sanitizers; what needs a GPU but no kernel also on a simulated one. nx caches what has not changed.
 //
 //   npm test -- --cuda    also compiles our sources for CUDA (fetches a compiler; Linux on x64)
 import { spawnSync } from 'node:child_process'
@@ -54,7 +54,7 @@ await runMain(async () => {
     VATTENTION_RUN: '1',
   }
   const reports = projects().flatMap((project) =>
-    ['vitest', 'native'].map((name) => join(root, project, 'reports', `${name}.json`)),
+    ['vitest', 'native', 'simulated'].map((name) => join(root, project, 'reports', `${name}.json`)),
   )
   for (const file of reports) rmSync(file, { force: true })
 
@@ -83,14 +83,14 @@ await runMain(async () => {
     check('sources for CUDA compile', status === 0)
   }
 
-  const targets = ['build', 'build:native', 'typecheck', 'test', 'test:native']
+  const targets = ['build', 'build:native', 'typecheck', 'test', 'test:native', 'test:simulated']
   const status = runNx(['run-many', '-t', ...targets], env)
 
   // Tests that were ended before they could report have not passed.
   for (const project of projects()) {
     const manifest = join(root, project, 'package.json')
     const scripts = existsSync(manifest) ? JSON.parse(readFileSync(manifest, 'utf8')).scripts : {}
-    const wanted = { test: 'vitest', 'test:native': 'native' }
+    const wanted = { test: 'vitest', 'test:native': 'native', 'test:simulated': 'simulated' }
     for (const [script, report] of Object.entries(wanted)) {
       if (!scripts?.[script]) continue
       const file = join(root, project, 'reports', `${report}.json`)

@@ -1,11 +1,12 @@
 // Builds and runs the native tests (native/tests) three times: as they ship, under AddressSanitizer
-// with UndefinedBehaviorSanitizer, and under ThreadSanitizer.
+// with UndefinedBehaviorSanitizer, and under ThreadSanitizer. Those that can use a GPU run a second
+// time, on a simulated one (native/simulated_cuda).
 //
 //   npm run test:native                       all three
 //   npm run test:native -- plain              one of plain, address, thread
 //   npm run test:native -- thread page_pool   only tests whose executable's name contains page_pool
 import { execFile, spawnSync } from 'node:child_process'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -59,7 +60,7 @@ function build({ folder, type, sanitize, simd }, env) {
 }
 
 /** Runs one executable. One that crashes counts as one failure. */
-async function runTest(variant, name, [program, ...args], env) {
+async function runTest(variant, name, [program, ...args], env, more) {
   const { status, signal, stdout, stderr } = await new Promise((resolve) => {
     execFile(
       program,
@@ -69,6 +70,7 @@ async function runTest(variant, name, [program, ...args], env) {
         maxBuffer: 64 * 2 ** 20,
         env: {
           ...env,
+          ...more,
           ASAN_OPTIONS: 'detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1',
           UBSAN_OPTIONS: 'print_stacktrace=1',
           TSAN_OPTIONS: 'halt_on_error=0:second_deadlock_stack=1',
@@ -91,13 +93,24 @@ async function runTest(variant, name, [program, ...args], env) {
 /** Runs the executables of one variant, as many at a time as there are cores, and sums up. */
 async function runTests(variant, folder, filter, env) {
   const total = { passed: 0, failed: 0 }
-  const names = readFileSync(join(folder, 'tests.txt'), 'utf8').trim().split('\n')
-  const left = names.filter((each) => each.includes(filter))
+  const listed = (file) => {
+    const names = readFileSync(join(folder, file), 'utf8').trim().split('\n')
+    return names.filter((each) => each !== '' && each.includes(filter))
+  }
+  const simulator = join(folder, 'simulated_cuda')
+  const left = [
+    ...listed('tests.txt').map((name) => ({ name, title: name, more: {} })),
+    ...(existsSync(simulator) ? listed('gpu-tests.txt') : []).map((name) => ({
+      name,
+      title: `${name} on a simulated GPU`,
+      more: { LD_LIBRARY_PATH: simulator, VATTENTION_TEST_DEVICE: 'cuda' },
+    })),
+  ]
   const prefix = variant === 'thread' ? withoutRandomAddresses(env) : []
   const work = async () => {
-    for (let name = left.shift(); name !== undefined; name = left.shift()) {
-      const command = [...prefix, join(folder, 'tests', name)]
-      const { passed, failed } = await runTest(variant, name, command, env)
+    for (let next = left.shift(); next !== undefined; next = left.shift()) {
+      const command = [...prefix, join(folder, 'tests', next.name)]
+      const { passed, failed } = await runTest(variant, next.title, command, env, next.more)
       total.passed += passed
       total.failed += failed
     }

@@ -57,7 +57,6 @@ inline constexpr unsigned kEventWithTiming = 0;
 inline constexpr int kCaptureThreadLocal = 1;
 inline constexpr int kCaptureRelaxed = 2;
 inline constexpr int kCaptureNone = 0;
-inline constexpr int kPoolReuseByWaiting = 3;
 inline constexpr unsigned kHostPortable = 1;
 inline constexpr int kPointerMemoryType = 2;
 inline constexpr unsigned kWaitGreaterOrEqual = 0;
@@ -205,7 +204,6 @@ static_assert(sizeof(Copy3d) == 200);
   F(graph_exec_destroy, "cuGraphExecDestroy", (GraphExec))                                         \
   F(pool_create, "cuMemPoolCreate", (Pool*, const PoolProperties*))                                \
   F(pool_destroy, "cuMemPoolDestroy", (Pool))                                                      \
-  F(pool_set, "cuMemPoolSetAttribute", (Pool, int, void*))                                         \
   F(pool_trim, "cuMemPoolTrimTo", (Pool, size_t))                                                  \
   F(pool_allocate, "cuMemAllocFromPoolAsync", (DeviceAddress*, size_t, Pool, Stream))              \
   F(pool_free, "cuMemFreeAsync", (DeviceAddress, Stream))                                          \

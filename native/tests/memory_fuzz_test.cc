@@ -611,12 +611,15 @@ void Fuzz(Kind kind, uint64_t salt, uint64_t default_operations) {
 // Instrumented code is ten times slower, and so is looking at rows over the bus.
 #if defined(VATTN_THREAD_SANITIZER)
 constexpr uint64_t kOnHost = 4'000;
+constexpr uint64_t kOnDevice = 500;
 #elif defined(__SANITIZE_ADDRESS__)
 constexpr uint64_t kOnHost = 10'000;
+constexpr uint64_t kOnDevice = 1'500;
 #else
 constexpr uint64_t kOnHost = 60'000;
+constexpr uint64_t kOnDevice = 4'000;
 #endif
-const uint64_t kOperations = OnCuda() ? 4'000 : kOnHost;
+const uint64_t kOperations = OnCuda() ? kOnDevice : kOnHost;
 
 TEST(FuzzWithoutMapper) { Fuzz({false, false}, 1, kOperations); }
 TEST(FuzzWithMapper) { Fuzz({true, false}, 2, kOperations / 2); }

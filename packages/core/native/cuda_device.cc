@@ -1,24 +1,37 @@
 #include "cuda_device.h"
 
 #include <algorithm>
-#include <cstring>
 #include <thread>
 
 namespace vattention::core {
 
 using cuda::Check;
 
-// Something has left, or will have once its event has passed.
+namespace {
+
+constexpr std::chrono::microseconds kPause{50};
+
+}  // namespace
+
+bool CudaDevice::Leaving::IsOver() const {
+  return std::ranges::all_of(uses, [](const auto& use) { return use->Done(); });
+}
+
+void CudaDevice::Leaving::Wait() const {
+  while (!IsOver()) std::this_thread::sleep_for(kPause);
+}
+
+// Looks for a device when somebody's last use of its memory is over.
 class CudaDevice::Departure final : public Awaited {
  public:
-  Departure(std::shared_ptr<CudaDevice> device, std::shared_ptr<CudaEvent> event)
-      : device_(std::move(device)), event_(std::move(event)) {}
-  bool Done() const override { return event_->Done(); }
+  Departure(std::shared_ptr<CudaDevice> device, std::shared_ptr<const Leaving> leaving)
+      : device_(std::move(device)), leaving_(std::move(leaving)) {}
+  bool Done() const override { return leaving_->IsOver(); }
   void Complete(Napi::Env) override { device_->Reap(); }
 
  private:
   const std::shared_ptr<CudaDevice> device_;
-  const std::shared_ptr<CudaEvent> event_;
+  const std::shared_ptr<const Leaving> leaving_;
 };
 
 DriverStatus CudaDevice::Make(std::shared_ptr<CudaContext> context, std::shared_ptr<CudaUse> use,
@@ -33,12 +46,7 @@ DriverStatus CudaDevice::Make(std::shared_ptr<CudaContext> context, std::shared_
 
 DriverStatus CudaDevice::Start() {
   const CudaContext::Scope scope(*context_);
-  for (cuda::Stream* stream : {&own_, &leaving_}) {
-    DriverStatus status =
-        Check("cuStreamCreate", api().stream_create(stream, cuda::kStreamNonBlocking));
-    if (!status.ok()) return status;
-  }
-  return {};
+  return Check("cuStreamCreate", api().stream_create(&own_, cuda::kStreamNonBlocking));
 }
 
 DriverStatus CudaDevice::OpenPool() {
@@ -48,30 +56,18 @@ DriverStatus CudaDevice::OpenPool() {
   }
   cuda::PoolProperties properties;
   properties.location.id = index();
-  DriverStatus status = Check("cuMemPoolCreate", api().pool_create(&pool_, &properties));
-  if (!status.ok()) return status;
-  // Else a new tensor would wait for whatever an old one's memory waits for.
-  int no = 0;
-  return Check("cuMemPoolSetAttribute", api().pool_set(pool_, cuda::kPoolReuseByWaiting, &no));
+  return Check("cuMemPoolCreate", api().pool_create(&pool_, &properties));
 }
 
 CudaDevice::~CudaDevice() {
   const CudaContext::Scope scope(*context_);
-  for (const cuda::DeviceAddress address : given_up_) api().pool_free(address, leaving_);
-  const auto free_all = [&](const std::vector<void*>& addresses) {
-    for (void* address : addresses) api().host_free(address);
-  };
-  if (leaving_ != nullptr) api().stream_synchronize(leaving_);
-  free_all(given_up_pinned_);
-  for (const Pinned& pinned : pinned_) free_all(pinned.addresses);
+  for (const auto& leaving : leaving_) leaving->Wait();
+  TakeBack();
+  // Of a capture that was never ended.
+  for (const cuda::DeviceAddress address : given_up_->memory) api().pool_free(address, own_);
+  pinned_.GiveBack();
   if (pool_ != nullptr) api().pool_destroy(pool_);
-  for (const cuda::Stream stream : {own_, leaving_}) {
-    if (stream != nullptr) api().stream_destroy(stream);
-  }
-}
-
-vattn_stream CudaDevice::leaving() const {
-  return {VATTN_DEVICE_CUDA, index(), static_cast<uint64_t>(reinterpret_cast<uintptr_t>(leaving_))};
+  if (own_ != nullptr) api().stream_destroy(own_);
 }
 
 DriverStatus CudaDevice::Allocate(size_t bytes, cuda::DeviceAddress* address) {
@@ -81,10 +77,7 @@ DriverStatus CudaDevice::Allocate(size_t bytes, cuda::DeviceAddress* address) {
   if (status.ok()) status = AllocateOnce(bytes, address);
   if (status.status != VATTN_OUT_OF_MEMORY) return status;
   // What is on its way back may be enough.
-  if (DriverStatus left = Check("cuStreamSynchronize", api().stream_synchronize(leaving_));
-      !left.ok()) {
-    return left;
-  }
+  for (const auto& leaving : leaving_) leaving->Wait();
   Reap();
   return AllocateOnce(bytes, address);
 }
@@ -101,65 +94,74 @@ DriverStatus CudaDevice::AllocateOnce(size_t bytes, cuda::DeviceAddress* address
 }
 
 void CudaDevice::Free(cuda::DeviceAddress address) {
-  given_up_.push_back(address);
+  given_up_->memory.push_back(address);
   SendOff();
 }
 
 DriverStatus CudaDevice::AllocatePinned(size_t bytes, void** address) {
   const CudaContext::Scope scope(*context_);
   SendOff();
-  DriverStatus status =
-      Check("cuMemHostAlloc",
-            api().host_allocate(address, std::max<size_t>(bytes, 1), cuda::kHostPortable));
-  if (status.ok()) std::memset(*address, 0, bytes);
-  return status;
+  TakeBack();
+  return pinned_.Allocate(bytes, address);
 }
 
 void CudaDevice::FreePinned(void* address) {
-  given_up_pinned_.push_back(address);
+  given_up_->pinned.push_back(address);
   SendOff();
 }
 
 DriverStatus CudaDevice::LeaveAfter(const std::shared_ptr<CudaContext>& of_stream,
                                     cuda::Stream stream) {
-  std::unique_ptr<CudaEvent> event;
-  DriverStatus status = CudaEvent::Record(of_stream, stream, &event);
-  return status.ok() ? event->MakeStreamWait(leaving()) : status;
+  std::erase_if(other_uses_, [](const auto& use) { return use->Done(); });
+  std::unique_ptr<CudaEvent> use;
+  DriverStatus status = CudaEvent::Record(of_stream, stream, &use);
+  if (status.ok() && !use->IsPast()) other_uses_.push_back(std::move(use));
+  return status;
 }
 
 void CudaDevice::SendOff() {
-  if (given_up_.empty() && given_up_pinned_.empty()) return;
-  // An error of the device other than this one leaves nothing to wait for.
-  if (LeaveAfter(context_, nullptr).status == VATTN_BUSY) return;
+  if (given_up_->memory.empty() && given_up_->pinned.empty()) return;
+  std::vector<std::shared_ptr<CudaEvent>> uses = other_uses_;
+  // False: the stream is being captured. Another error of the device leaves nothing to wait for.
+  const auto add = [&](const std::shared_ptr<CudaContext>& context, cuda::Stream stream) {
+    std::unique_ptr<CudaEvent> use;
+    const DriverStatus status = CudaEvent::Record(context, stream, &use);
+    if (status.ok() && !use->IsPast()) uses.push_back(std::move(use));
+    return status.status != VATTN_BUSY;
+  };
+  if (!add(context_, nullptr)) return;
   for (const CudaStream* stream : use_->streams) {
-    if (LeaveAfter(stream->device().context(), stream->handle()).status == VATTN_BUSY) return;
+    if (!add(stream->device().context(), stream->handle())) return;
   }
-  const CudaContext::Scope scope(*context_);
-  for (const cuda::DeviceAddress address : given_up_) api().pool_free(address, leaving_);
-  given_up_.clear();
-  std::unique_ptr<CudaEvent> event;
-  if (!CudaEvent::Record(context_, leaving_, &event).ok()) return;
-  const std::shared_ptr<CudaEvent> left = std::move(event);
-  if (!given_up_pinned_.empty()) pinned_.push_back({left, std::exchange(given_up_pinned_, {})});
+  given_up_->uses = std::move(uses);
+  leaving_.push_back(std::exchange(given_up_, std::make_shared<Leaving>()));
   if (const auto watcher = watcher_.lock()) {
-    watcher->Watch(std::make_unique<Departure>(shared_from_this(), left));
+    watcher->Watch(std::make_unique<Departure>(shared_from_this(), leaving_.back()));
   }
+}
+
+void CudaDevice::TakeBack() {
+  std::erase_if(leaving_, [&](const auto& leaving) {
+    if (!leaving->IsOver()) return false;
+    for (const cuda::DeviceAddress address : leaving->memory) api().pool_free(address, own_);
+    for (void* address : leaving->pinned) pinned_.Recycle(address);
+    return true;
+  });
 }
 
 void CudaDevice::Reap(std::chrono::microseconds patience) {
   SendOff();
   const CudaContext::Scope scope(*context_);
-  std::unique_ptr<CudaEvent> last;
-  if (!CudaEvent::Record(context_, leaving_, &last).ok()) return;
   const auto until = std::chrono::steady_clock::now() + patience;
-  while (!last->Done() && std::chrono::steady_clock::now() < until) std::this_thread::yield();
-  while (!pinned_.empty() && pinned_.front().last_use->Done()) {
-    for (void* address : pinned_.front().addresses) api().host_free(address);
-    pinned_.pop_front();
+  for (const auto& leaving : leaving_) {
+    while (!leaving->IsOver() && std::chrono::steady_clock::now() < until) {
+      std::this_thread::yield();
+    }
   }
+  TakeBack();
   if (pool_ == nullptr) return;
   // The pool gives back what it has seen leave, and it looks when somebody waits.
-  if (last->Done()) api().stream_synchronize(leaving_);
+  api().stream_synchronize(own_);
   api().pool_trim(pool_, 0);
 }
 

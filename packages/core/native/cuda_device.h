@@ -3,8 +3,8 @@
 //
 // Memory leaves in the order of the streams: it goes once every stream of this environment, and the
 // device's default stream, has passed the point where it was given up. Nobody waits for that, least
-// of all JavaScript's collector. Streams of others are known by the work that was given to them
-// here.
+// of all JavaScript's collector, and no stream does either: in the device's queues it could hold up
+// others. Streams of others are known by the work that was given to them here.
 #ifndef VATTENTION_CORE_CUDA_DEVICE_H_
 #define VATTENTION_CORE_CUDA_DEVICE_H_
 
@@ -20,6 +20,7 @@
 #include "fence_watcher.h"
 #include "memory/cuda_context.h"
 #include "memory/cuda_event.h"
+#include "pinned_cache.h"
 
 namespace vattention::core {
 
@@ -37,7 +38,7 @@ class CudaDevice : public std::enable_shared_from_this<CudaDevice> {
   static DriverStatus Make(std::shared_ptr<CudaContext> context, std::shared_ptr<CudaUse> use,
                            std::weak_ptr<FenceWatcher> watcher,
                            std::shared_ptr<CudaDevice>* device);
-  // On any thread. Waits for the last use of pinned memory.
+  // On any thread. Waits for the last use of what was given up.
   ~CudaDevice();
   CudaDevice(const CudaDevice&) = delete;
   CudaDevice& operator=(const CudaDevice&) = delete;
@@ -49,10 +50,11 @@ class CudaDevice : public std::enable_shared_from_this<CudaDevice> {
   // Memory of the device: zeros, which every stream may use from now on.
   DriverStatus Allocate(size_t bytes, cuda::DeviceAddress* address);
   void Free(cuda::DeviceAddress address);
-  // Memory of the host that devices read and write by themselves: zeros.
+  // Memory of the host that devices read and write by themselves: zeros. What was given up is kept
+  // for the next.
   DriverStatus AllocatePinned(size_t bytes, void** address);
   void FreePinned(void* address);
-  // Gives back to the system what has left; with patience also what leaves within a moment.
+  // Gives back to the device what has left; with patience also what leaves within a moment.
   void Reap(std::chrono::microseconds patience = {});
 
   // What leaves from now on does so behind this point of `stream`, of any device.
@@ -69,32 +71,41 @@ class CudaDevice : public std::enable_shared_from_this<CudaDevice> {
   DriverStatus EndCapture(cuda::Stream stream, cuda::Graph* graph);
 
  private:
-  class Departure;
-  struct Pinned {
-    std::shared_ptr<CudaEvent> last_use;
-    std::vector<void*> addresses;
+  // What was given up together, and the points behind which nobody uses it.
+  struct Leaving {
+    std::vector<std::shared_ptr<CudaEvent>> uses;
+    std::vector<cuda::DeviceAddress> memory;
+    std::vector<void*> pinned;
+
+    bool IsOver() const;
+    void Wait() const;
   };
+  class Departure;
 
   CudaDevice(std::shared_ptr<CudaContext> context, std::shared_ptr<CudaUse> use,
              std::weak_ptr<FenceWatcher> watcher)
-      : context_(std::move(context)), use_(std::move(use)), watcher_(std::move(watcher)) {}
+      : context_(std::move(context)),
+        use_(std::move(use)),
+        watcher_(std::move(watcher)),
+        pinned_(api()) {}
   DriverStatus Start();
   DriverStatus OpenPool();
   DriverStatus AllocateOnce(size_t bytes, cuda::DeviceAddress* address);
-  vattn_stream leaving() const;
   // Sends off what was given up. While a stream is being captured it has no point to wait for:
   // then all stays for the next call.
   void SendOff();
+  // Recycles what nobody uses any more.
+  void TakeBack();
 
   const std::shared_ptr<CudaContext> context_;
   const std::shared_ptr<CudaUse> use_;
   const std::weak_ptr<FenceWatcher> watcher_;
   cuda::Pool pool_ = nullptr;
   cuda::Stream own_ = nullptr;
-  cuda::Stream leaving_ = nullptr;  // waits for all streams that may use what leaves
-  std::vector<cuda::DeviceAddress> given_up_;
-  std::vector<void*> given_up_pinned_;
-  std::list<Pinned> pinned_;  // sent off
+  PinnedCache pinned_;
+  std::shared_ptr<Leaving> given_up_ = std::make_shared<Leaving>();
+  std::list<std::shared_ptr<const Leaving>> leaving_;   // sent off
+  std::vector<std::shared_ptr<CudaEvent>> other_uses_;  // by streams that are gone, or not ours
   std::set<cuda::Stream> captured_;
 };
 

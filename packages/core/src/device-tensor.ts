@@ -41,7 +41,9 @@ export function deviceTensor(dtype: DType, shape: readonly number[], device: Dev
 /**
  * A host tensor in memory that GPUs read and write by themselves: what `copy` wants when it is given
  * a stream. It is taken from what the system has for everybody and takes long to make: keep it.
- * Given back as `deviceTensor`'s memory is.
+ * Once no stream uses it any more, its memory goes to the next pinned tensor of at least half the size,
+ * and to the system when the environment (the process, the worker) ends: CUDA gives pinned memory back
+ * only when all work of the GPU is done, and whoever asks waits.
  *
  * @param dtype Element type.
  * @param shape Elements of each dimension, rank 1 to 6; 0 is fine.

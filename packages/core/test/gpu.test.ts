@@ -1,13 +1,17 @@
-/** The suites for a GPU under vitest; without one every case is skipped, with the reason. */
+/**
+ * The suites for a GPU under vitest: skipped without one, with the reason; shorter on a simulated one
+ * (`npm run test:simulated`).
+ */
 import { SkipCase } from '@vattention/conformance'
 import { describe, it } from 'vitest'
 
 import { devices } from '../src/index.ts'
 import { gpuSuites } from './gpu/index.ts'
 
-const { reason } = devices()
+const { reason, devices: found } = devices()
+const short = found[0]?.name === 'Simulated GPU'
 
-for (const { name, cases } of gpuSuites()) {
+for (const { name, cases } of gpuSuites({ short })) {
   describe(name, () => {
     for (const one of cases) {
       it(one.name, async (task) => {

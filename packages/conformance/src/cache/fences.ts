@@ -27,6 +27,9 @@ export const fenceCases: readonly CacheCase[] = [
       await fence.wait()
       stream.complete(second)
       probe.cache.waitReady(stream)
+      // Waiting for the cache is work of the stream, too: over before either is disposed.
+      using end = probe.cache.recordFence(stream)
+      await end.wait()
     },
   },
   {

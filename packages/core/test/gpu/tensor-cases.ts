@@ -90,6 +90,32 @@ export const tensorCases: readonly SuiteCase[] = [
     },
   },
   {
+    // Giving pinned memory back to the system waits for all work of the device.
+    name: 'a pinned tensor that is given up while a stream works is kept for the next, and waits for nobody',
+    async run() {
+      using held = new CudaTestStream(gpu)
+      const first = pinnedTensor('float32', [5000], gpu)
+      fill([first], 1)
+      first[Symbol.dispose]()
+      deviceMemory(gpu) // looks for what has left
+      held.submit()
+      using second = pinnedTensor('float32', [5000], gpu)
+      assert.equal(second.data, first.data)
+      expectZero([second])
+      const third = pinnedTensor('float32', [5000], gpu)
+      using to = deviceTensor('float32', [5000], gpu)
+      fill([third], 3)
+      copy(third, to, held)
+      third[Symbol.dispose]()
+      await setImmediate()
+      using fourth = pinnedTensor('float32', [5000], gpu)
+      assert.notEqual(fourth.data, third.data)
+      held.complete()
+      await held.synchronize()
+      expectFilled([to], 3)
+    },
+  },
+  {
     name: 'memory is given back whole, disposed or collected',
     async run() {
       const use = () => {

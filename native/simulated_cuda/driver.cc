@@ -1,5 +1,5 @@
 // Devices, contexts, memory.
-#include "tests/simulated_cuda/driver.h"
+#include "simulated_cuda/driver.h"
 
 #include <cstdio>
 #include <cstring>
@@ -169,20 +169,6 @@ EXPORTED Result cuMemImportFromShareableHandle(cuda::AllocationHandle* handle, v
   if (type != cuda::kHandlePosix) return kInvalidValue;
   return Memory::Get().Import(CurrentDevice(), static_cast<int>(reinterpret_cast<intptr_t>(file)),
                               handle);
-}
-
-EXPORTED Result cuMemHostAlloc(void** address, size_t bytes, unsigned) {
-  if (const Result result = Enter(); result != kSuccess) return result;
-  uintptr_t at = 0;
-  const Result result = Memory::Get().Allocate(0, bytes, cuda::kMemoryHost, &at);
-  *address = reinterpret_cast<void*>(at);
-  return result;
-}
-
-// As on a device: waits for all work, since some of it may use the memory.
-EXPORTED Result cuMemFreeHost(void* address) {
-  if (const Result result = Enter(); result != kSuccess) return result;
-  return Memory::Get().Deallocate(reinterpret_cast<uintptr_t>(address));
 }
 
 EXPORTED Result cuPointerGetAttribute(void* value, int attribute, DeviceAddress address) {

@@ -4,7 +4,7 @@
 #include <map>
 #include <utility>
 
-#include "tests/simulated_cuda/driver.h"
+#include "simulated_cuda/driver.h"
 
 namespace vattention::cuda {
 // Memory that tensors gave back, for the next ones; counted as used until it is trimmed.
@@ -58,11 +58,11 @@ void Trim(Pool pool, size_t keep) {  // with the lock
 Result Submit(Stream stream, Work work) {
   if (CurrentDevice() < 0) return kInvalidContext;
   Simulation& simulation = Simulation::Get();
-  const std::lock_guard lock(simulation.mutex);
+  std::unique_lock lock(simulation.mutex);
   if (simulation.error != kSuccess) return simulation.error;
   const auto state = simulation.Find(stream);
   if (state == nullptr) return kInvalidHandle;
-  simulation.Give(state, std::move(work));
+  simulation.Give(&lock, state, std::move(work));
   return kSuccess;
 }
 
@@ -136,10 +136,26 @@ EXPORTED Result cuCtxSynchronize() {
   });
 }
 
+EXPORTED Result cuMemHostAlloc(void** address, size_t bytes, unsigned) {
+  if (const Result result = Enter(); result != kSuccess) return result;
+  uintptr_t at = 0;
+  const Result result = Memory::Get().Allocate(0, bytes, cuda::kMemoryHost, &at);
+  *address = reinterpret_cast<void*>(at);
+  return result;
+}
+
+// As on a device: waits for all work of all streams, since any of it may use the memory.
+EXPORTED Result cuMemFreeHost(void* address) {
+  if (const Result result = Enter(); result != kSuccess) return result;
+  Simulation& simulation = Simulation::Get();
+  WaitUntil([&] { return simulation.pending == 0; });
+  return Memory::Get().Deallocate(reinterpret_cast<uintptr_t>(address));
+}
+
 EXPORTED Result cuStreamWaitEvent(Stream stream, Event event, unsigned) {
   if (CurrentDevice() < 0) return kInvalidContext;
   Simulation& simulation = Simulation::Get();
-  const std::lock_guard lock(simulation.mutex);
+  std::unique_lock lock(simulation.mutex);
   const auto state = simulation.Find(stream);
   if (state == nullptr || !simulation.events.contains(event)) return kInvalidHandle;
   EventState& recorded = event->state;
@@ -155,7 +171,7 @@ EXPORTED Result cuStreamWaitEvent(Stream stream, Event event, unsigned) {
     return kIsolationOfCapture;
   }
   if (recorded.point == nullptr) return kSuccess;
-  simulation.Give(state, {.after = recorded.point, .gate = {}, .run = {}, .end = {}});
+  simulation.Give(&lock, state, {.after = recorded.point, .gate = {}, .run = {}, .end = {}});
   return kSuccess;
 }
 
@@ -191,7 +207,7 @@ EXPORTED Result cuEventDestroy_v2(Event event) {
 EXPORTED Result cuEventRecord(Event event, Stream stream) {
   if (CurrentDevice() < 0) return kInvalidContext;
   Simulation& simulation = Simulation::Get();
-  const std::lock_guard lock(simulation.mutex);
+  std::unique_lock lock(simulation.mutex);
   if (simulation.error != kSuccess) return simulation.error;
   const auto state = simulation.Find(stream);
   if (state == nullptr || !simulation.events.contains(event)) return kInvalidHandle;
@@ -202,7 +218,7 @@ EXPORTED Result cuEventRecord(Event event, Stream stream) {
     return kSuccess;
   }
   event->state.point = std::make_shared<Point>();
-  simulation.Give(state, {.after = {}, .gate = {}, .run = {}, .end = event->state.point});
+  simulation.Give(&lock, state, {.after = {}, .gate = {}, .run = {}, .end = event->state.point});
   return kSuccess;
 }
 
@@ -307,10 +323,6 @@ EXPORTED Result cuMemPoolDestroy(Pool pool) {
   Trim(pool, 0);
   delete pool;
   return kSuccess;
-}
-
-EXPORTED Result cuMemPoolSetAttribute(Pool, int attribute, void*) {
-  return attribute == cuda::kPoolReuseByWaiting ? kSuccess : kInvalidValue;
 }
 
 EXPORTED Result cuMemPoolTrimTo(Pool pool, size_t keep) {

@@ -1,8 +1,8 @@
 // What the exported functions share.
-#ifndef VATTENTION_NATIVE_TESTS_SIMULATED_CUDA_DRIVER_H_
-#define VATTENTION_NATIVE_TESTS_SIMULATED_CUDA_DRIVER_H_
+#ifndef VATTENTION_NATIVE_SIMULATED_CUDA_DRIVER_H_
+#define VATTENTION_NATIVE_SIMULATED_CUDA_DRIVER_H_
 
-#include "tests/simulated_cuda/streams.h"
+#include "simulated_cuda/streams.h"
 
 #define EXPORTED __attribute__((visibility("default")))
 
@@ -32,4 +32,4 @@ Result Submit(Stream stream, Work work);
 
 }  // namespace vattention::simulated
 
-#endif  // VATTENTION_NATIVE_TESTS_SIMULATED_CUDA_DRIVER_H_
+#endif  // VATTENTION_NATIVE_SIMULATED_CUDA_DRIVER_H_

@@ -2,8 +2,8 @@
 //
 // A queue is a thread that does one piece of work after the other, of all streams that share it.
 // One mutex guards everything here; work runs without it.
-#ifndef VATTENTION_NATIVE_TESTS_SIMULATED_CUDA_STREAMS_H_
-#define VATTENTION_NATIVE_TESTS_SIMULATED_CUDA_STREAMS_H_
+#ifndef VATTENTION_NATIVE_SIMULATED_CUDA_STREAMS_H_
+#define VATTENTION_NATIVE_SIMULATED_CUDA_STREAMS_H_
 
 #include <chrono>
 #include <condition_variable>
@@ -15,7 +15,7 @@
 #include <set>
 #include <vector>
 
-#include "tests/simulated_cuda/memory.h"
+#include "simulated_cuda/memory.h"
 
 namespace vattention::simulated {
 
@@ -57,11 +57,15 @@ struct StreamState;
 // Belongs to the simulation: never destroyed.
 class Queue {
  public:
-  void Push(std::shared_ptr<StreamState> stream, Work work);  // with the lock
+  // Does what can be done at once, mostly, and leaves the rest to the queue's thread.
+  void Push(std::unique_lock<std::mutex>* lock, std::shared_ptr<StreamState> stream, Work work);
 
  private:
   void Loop();
+  // Releases the lock while the work runs.
+  void Run(std::unique_lock<std::mutex>* lock, StreamState* stream, const Work& work);
   bool started_ = false;
+  bool running_ = false;
   std::condition_variable filled_;
   std::deque<std::pair<std::shared_ptr<StreamState>, Work>> work_;
 };
@@ -108,6 +112,7 @@ class Simulation {
 
   std::mutex mutex;
   std::condition_variable changed;      // some work has ended
+  uint64_t pending = 0;                 // work of all streams
   std::set<cuda::Stream> streams;       // live
   std::set<cuda::Event> events;         // live
   cuda::Result error = cuda::kSuccess;  // of work that failed: for good
@@ -116,8 +121,10 @@ class Simulation {
   // With the lock. nullptr: no such stream.
   std::shared_ptr<StreamState> Find(cuda::Stream stream);
   std::shared_ptr<StreamState> NewStream(int device, int priority);
-  // Gives the stream work, or the graph that it is captured into.
-  void Give(const std::shared_ptr<StreamState>& stream, Work work);
+  // Gives the stream work, or the graph that it is captured into. May release the lock meanwhile.
+  void Give(std::unique_lock<std::mutex>* lock, const std::shared_ptr<StreamState>& stream,
+            Work work);
+  bool OneIn(uint32_t times) { return random_() % times == 0; }
   std::chrono::microseconds Delay();
 
  private:
@@ -146,4 +153,4 @@ bool MayBeUnsafe();  // with the lock
 
 }  // namespace vattention::simulated
 
-#endif  // VATTENTION_NATIVE_TESTS_SIMULATED_CUDA_STREAMS_H_
+#endif  // VATTENTION_NATIVE_SIMULATED_CUDA_STREAMS_H_

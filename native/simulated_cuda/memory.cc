@@ -1,4 +1,4 @@
-#include "tests/simulated_cuda/memory.h"
+#include "simulated_cuda/memory.h"
 
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -13,6 +13,8 @@ namespace {
 constexpr int kNaN = 0xFF;  // of every dtype that a cache has
 // Of larger pages only the ends, which cost less to have.
 constexpr uint64_t kPoisoned = uint64_t{8} << 20;
+// Getting memory from the system takes most of the time: what pages leave is used again.
+constexpr uint64_t kMostIdle = uint64_t{1} << 30;
 
 void* Anonymous(uint64_t bytes, int protection) {
   void* at = mmap(nullptr, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -65,10 +67,11 @@ Memory& Memory::Get() {
 Memory::Page::~Page() {
   Memory& memory = Get();  // its mutex is held
   if (!imported) memory.used_[device] -= bytes;
-  if (exported || imported || bytes > kPoisoned) {
+  if (exported || imported || memory.idle_bytes_ + bytes > kMostIdle) {
     close(file);
   } else {
     memory.idle_files_[bytes].push_back(file);
+    memory.idle_bytes_ += bytes;
   }
 }
 
@@ -124,6 +127,7 @@ cuda::Result Memory::Create(int device, uint64_t bytes, bool exportable, uint64_
   if (!idle.empty()) {
     file = idle.back();
     idle.pop_back();
+    idle_bytes_ -= bytes;
   } else {
     file = OpenFile(bytes);
   }

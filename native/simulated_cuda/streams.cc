@@ -1,10 +1,14 @@
-#include "tests/simulated_cuda/streams.h"
+#include "simulated_cuda/streams.h"
 
 #include <cstdlib>
 #include <thread>
 #include <utility>
 
 namespace vattention::simulated {
+
+using cuda::kSuccess;
+using cuda::Result;
+
 namespace {
 
 constexpr int kPriorities = kLeastPriority - kGreatestPriority + 1;
@@ -77,48 +81,70 @@ std::shared_ptr<StreamState> Simulation::Find(cuda::Stream stream) {
   return streams.contains(stream) ? stream->state : nullptr;
 }
 
-void Simulation::Give(const std::shared_ptr<StreamState>& stream, Work work) {
+void Simulation::Give(std::unique_lock<std::mutex>* lock,
+                      const std::shared_ptr<StreamState>& stream, Work work) {
   if (stream->capture != nullptr) {
     stream->capture->work.push_back(std::move(work));
     return;
   }
-  stream->queue->Push(stream, std::move(work));
+  stream->queue->Push(lock, stream, std::move(work));
 }
 
-// One piece of work in sixteen begins late.
 std::chrono::microseconds Simulation::Delay() {
-  return std::chrono::microseconds(random_() % 16 == 0 ? random_() % 300 : 0);
+  return std::chrono::microseconds(OneIn(16) ? random_() % 300 : 0);
 }
 
-void Queue::Push(std::shared_ptr<StreamState> stream, Work work) {
+void Queue::Push(std::unique_lock<std::mutex>* lock, std::shared_ptr<StreamState> stream,
+                 Work work) {
+  Simulation& simulation = Simulation::Get();
   ++stream->pending;
+  ++simulation.pending;
+  const bool ready =
+      work_.empty() && !running_ && !work.gate && (work.after == nullptr || work.after->passed);
+  if (ready && !simulation.OneIn(8)) {
+    running_ = true;
+    Run(lock, stream.get(), work);
+    running_ = false;
+    if (!work_.empty()) filled_.notify_one();
+    return;
+  }
   work_.emplace_back(std::move(stream), std::move(work));
   if (!std::exchange(started_, true)) std::thread([this] { Loop(); }).detach();
   filled_.notify_one();
+}
+
+void Queue::Run(std::unique_lock<std::mutex>* lock, StreamState* stream, const Work& work) {
+  Simulation& simulation = Simulation::Get();
+  Result result = kSuccess;
+  if (work.run && simulation.error == kSuccess) {
+    lock->unlock();
+    result = work.run();
+    lock->lock();
+  }
+  if (result != kSuccess && simulation.error == kSuccess) simulation.error = result;
+  if (work.end != nullptr) {
+    work.end->passed = true;
+    work.end->at = std::chrono::steady_clock::now();
+  }
+  --stream->pending;
+  --simulation.pending;
+  simulation.changed.notify_all();
 }
 
 void Queue::Loop() {
   Simulation& simulation = Simulation::Get();
   std::unique_lock lock(simulation.mutex);
   for (;;) {
-    filled_.wait(lock, [this] { return !work_.empty(); });
-    Work& work = work_.front().second;  // stays where it is while others are added
+    filled_.wait(lock, [this] { return !work_.empty() && !running_; });
+    const auto& [stream, work] = work_.front();  // stays where it is while others are added
     simulation.changed.wait(lock, [&] { return work.after == nullptr || work.after->passed; });
     const auto delay = simulation.Delay();
-    const bool runs = simulation.error == cuda::kSuccess;
     lock.unlock();
     if (delay.count() > 0) std::this_thread::sleep_for(delay);
     while (work.gate && !work.gate()) std::this_thread::sleep_for(std::chrono::microseconds(20));
-    const cuda::Result result = runs && work.run ? work.run() : cuda::kSuccess;
     lock.lock();
-    if (result != cuda::kSuccess && simulation.error == cuda::kSuccess) simulation.error = result;
-    if (work.end != nullptr) {
-      work.end->passed = true;
-      work.end->at = std::chrono::steady_clock::now();
-    }
-    --work_.front().first->pending;
+    Run(&lock, stream.get(), work);
     work_.pop_front();
-    simulation.changed.notify_all();
   }
 }
 

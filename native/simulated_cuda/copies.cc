@@ -3,7 +3,7 @@
 #include <cstring>
 #include <vector>
 
-#include "tests/simulated_cuda/driver.h"
+#include "simulated_cuda/driver.h"
 
 namespace vattention::simulated {
 namespace {

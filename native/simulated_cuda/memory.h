@@ -1,6 +1,6 @@
 // Pages, reservations and mappings of simulated devices.
-#ifndef VATTENTION_NATIVE_TESTS_SIMULATED_CUDA_MEMORY_H_
-#define VATTENTION_NATIVE_TESTS_SIMULATED_CUDA_MEMORY_H_
+#ifndef VATTENTION_NATIVE_SIMULATED_CUDA_MEMORY_H_
+#define VATTENTION_NATIVE_SIMULATED_CUDA_MEMORY_H_
 
 #include <cstdint>
 #include <map>
@@ -75,10 +75,11 @@ class Memory {
   std::map<uintptr_t, Mapping> mapped_;
   std::map<uintptr_t, Block> blocks_;
   std::map<uint64_t, std::vector<int>> idle_files_;  // of pages that are gone, with what they held
+  uint64_t idle_bytes_ = 0;
   uint64_t used_[kDevices] = {};
   uint64_t next_handle_ = 1;
 };
 
 }  // namespace vattention::simulated
 
-#endif  // VATTENTION_NATIVE_TESTS_SIMULATED_CUDA_MEMORY_H_
+#endif  // VATTENTION_NATIVE_SIMULATED_CUDA_MEMORY_H_
