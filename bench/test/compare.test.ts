@@ -10,7 +10,7 @@ import {
   type Result,
 } from '../src/index.ts'
 import { committed } from './support/committed.ts'
-import { resultOf, timed } from './support/result.ts'
+import { rate, resultOf, timed } from './support/result.ts'
 
 const sourced = (source: string, result: Result) => ({ source, result })
 const of = (source: string, ...cases: Parameters<typeof resultOf>[0]) =>
@@ -87,6 +87,67 @@ describe('comparing two results', () => {
       'numbers of cores differ: 2, 64',
       'b is a smoke run, which gives no figures',
     ])
+  })
+
+  describe('on a machine whose own speed has changed', () => {
+    const gauges = (copyingGbPerSecond: number, newMemoryGbPerSecond: number) => ({
+      copyingGbPerSecond: rate(copyingGbPerSecond),
+      newMemoryGbPerSecond: rate(newMemoryGbPerSecond),
+    })
+    const times = [timed('a tenth', 11), timed('a fifth', 12), timed('a third', 13.3)]
+    const before = (more: Partial<Result>) =>
+      sourced(
+        'a',
+        resultOf(
+          times.map(({ name }) => timed(name, 10)),
+          more,
+        ),
+      )
+    const slower = (kind: Result['kind'], [copying, fresh]: [number, number]) =>
+      compareResults(
+        before({ kind, machine: gauges(10, 2) }),
+        sourced('b', resultOf(times, { kind, machine: gauges(copying, fresh) })),
+      )
+    const names = ({ regressions }: ReturnType<typeof slower>) =>
+      regressions.map(({ caseName }) => caseName)
+
+    it('times have as much more room, whichever way it changed', () => {
+      expect(names(slower('memory', [10, 2]))).toEqual(['a tenth', 'a fifth', 'a third'])
+      expect(names(slower('memory', [9, 2]))).toEqual(['a fifth', 'a third'])
+      expect(names(slower('memory', [11, 2]))).toEqual(['a fifth', 'a third'])
+      expect(names(slower('memory', [10, 1.6]))).toEqual(['a third'])
+    })
+
+    it('new memory is nothing to kernels', () => {
+      expect(names(slower('kernel', [10, 1]))).toEqual(['a tenth', 'a fifth', 'a third'])
+    })
+
+    it('ratios of rounds have not, nor has what is the same each time', () => {
+      const metrics = (by: number) => [
+        {
+          ...timed('x', 1),
+          metrics: { splitSpeedRatio: rate(1 / by), wasteBytes: 1000 * by },
+        },
+      ]
+      const of = (by: number, copying: number) =>
+        sourced('x', resultOf(metrics(by), { machine: gauges(copying, 2) }))
+      const { regressions } = compareResults(of(1, 10), of(1.2, 5))
+      expect(regressions.map(({ metric }) => metric)).toEqual(['splitSpeedRatio', 'wasteBytes'])
+    })
+
+    it('says how much', () => {
+      const comparison = slower('memory', [8, 2])
+      const text = /The machine itself.*\n {2}copying: 10 -> 8 GB\/s, 25\.0 % slower\n/
+      expect(comparisonText(comparison)).toMatch(text)
+      expect(renderComparison(comparison)).toContain('copying: 10, then 8 GB/s, 25.0 % slower')
+    })
+
+    it('doubts results that do not tell', () => {
+      const { machine: _, ...old } = resultOf(times)
+      const { doubts, exitStatus } = compareResults(before({}), sourced('b', old))
+      expect(doubts).toEqual([expect.stringMatching(/how fast the machine itself was/)])
+      expect(exitStatus).toBe(3)
+    })
   })
 
   it('refuses results of different benches', async () => {

@@ -38,6 +38,7 @@ export async function runSuiteCommand(
   const settings = {
     quick,
     budgetSeconds: budget ?? (quick ? budgetSeconds.quick : budgetSeconds.full),
+    strictBudget: quick || budget !== undefined,
     seed,
     ...(shapes && { shapes }),
     ...(backends && { backends }),

@@ -8,6 +8,7 @@ import {
   type SourcedResult,
   type Unit,
 } from '../result/index.ts'
+import { machineChanges, machineDrift, type MachineChange } from './machine.ts'
 import { judgedValue, type Judged } from './noise.ts'
 
 /** `unjudged`: nothing says which way is better, or how much the number moves by itself. */
@@ -41,6 +42,8 @@ export interface Comparison {
   /** Names of cases that only one of them has. */
   readonly onlyInA: readonly string[]
   readonly onlyInB: readonly string[]
+  /** How much the machine itself was slower or faster in b. */
+  readonly machine: readonly MachineChange[]
   /** What makes the comparison doubtful: another machine, a smoke run. */
   readonly doubts: readonly string[]
   readonly regressions: readonly ComparedMetric[]
@@ -51,7 +54,7 @@ export interface Comparison {
 export interface CompareOptions {
   /**
    * Change that counts, as a share: 0.1 is a tenth. Defaults to the larger of 5 % and three times
-   * the spread, for each metric.
+   * the spread, for each metric, and what the machine itself has changed on top.
    */
   readonly threshold?: number
 }
@@ -83,9 +86,11 @@ export function compareResults(
   const before = byKey(a.result)
   const after = byKey(b.result)
   const metrics: ComparedMetric[] = []
+  const machine = machineChanges(a.result, b.result)
+  const limits = { threshold, drift: machineDrift(machine) }
   for (const [key, one] of before) {
     const other = after.get(key)
-    if (other) metrics.push(...compareCase(one, other, threshold))
+    if (other) metrics.push(...compareCase(one, other, limits))
   }
   const missing = (from: Map<string, PlacedCase>, to: Map<string, PlacedCase>) =>
     [...from].filter(([key]) => !to.has(key)).map(([, { name }]) => name)
@@ -96,6 +101,7 @@ export function compareResults(
     metrics,
     onlyInA: missing(before, after),
     onlyInB: missing(after, before),
+    machine,
     doubts: doubts(a.result, b.result),
     regressions,
     exitStatus: regressions.length > 0 ? 3 : 0,
@@ -105,7 +111,13 @@ export function compareResults(
 const byKey = (result: Result) =>
   new Map(placedCases(result).map((one) => [caseKey(one.parameters), one]))
 
-function compareCase(one: PlacedCase, other: PlacedCase, threshold: number | undefined) {
+interface Limits {
+  readonly threshold: number | undefined
+  /** Of the machine, between the runs. */
+  readonly drift: number
+}
+
+function compareCase(one: PlacedCase, other: PlacedCase, { threshold, drift }: Limits) {
   return Object.keys(one.metrics)
     .filter((metric) => metric in other.metrics)
     .map((metric): ComparedMetric => {
@@ -121,10 +133,16 @@ function compareCase(one: PlacedCase, other: PlacedCase, threshold: number | und
       const known = [a.spread, b.spread].filter((one) => one !== null)
       const noise = known.length < 2 && !unit.exact
       if (noise && threshold === undefined) return unjudged('its spread is not known')
-      const limit = threshold ?? Math.max(leastChange, spreads * Math.max(0, ...known))
+      const limit = threshold ?? limitOf(unit, known, drift)
       const verdict = worseBy > limit ? 'slower' : worseBy < -limit ? 'faster' : 'same'
       return { ...about, limit, verdict }
     })
+}
+
+/** A ratio within rounds owes nothing to the machine's speed, and what is exact nothing to noise. */
+function limitOf({ symbol, exact }: Unit, spread: readonly number[], drift: number): number {
+  const noise = Math.max(leastChange, spreads * Math.max(0, ...spread))
+  return exact || symbol === '×' ? noise : noise + drift
 }
 
 function change({ better }: Unit, a: number | null, b: number | null): number | null {
@@ -145,6 +163,9 @@ function doubts(a: Result, b: Result): string[] {
   differ('devices', ({ device }) => device?.name ?? 'CPU')
   differ('drivers', ({ device }) => device?.driver ?? 'none')
   differ('versions of Node', ({ host }) => host.node)
+  if (!a.machine || !b.machine) {
+    found.push('how fast the machine itself was is not known of both: it may have changed, too')
+  }
   for (const [name, { label }] of Object.entries({ a, b })) {
     if (label === 'smoke') found.push(`${name} is a smoke run, which gives no figures`)
   }

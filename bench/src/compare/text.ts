@@ -1,5 +1,7 @@
 import { formatNumber, formatShare } from '../report/format.ts'
+import { metricWords, unitOf } from '../result/index.ts'
 import type { ComparedMetric, Comparison } from './compare.ts'
+import type { MachineChange } from './machine.ts'
 import { placeOf, type ComparisonSet } from './sets.ts'
 
 function line({ caseName, metric, unit, a, b, worseBy, limit }: ComparedMetric): string {
@@ -8,6 +10,10 @@ function line({ caseName, metric, unit, a, b, worseBy, limit }: ComparedMetric):
   const noise = limit === null ? '' : ` (counts from ${formatShare(limit)})`
   return `  ${caseName}, ${metric}: ${values}${by}${noise}`
 }
+
+const machineLine = ({ gauge, a, b, slowerBy }: MachineChange) =>
+  `  ${metricWords(gauge)}: ${formatNumber(a)} -> ${formatNumber(b)} ${unitOf(gauge).symbol}, ` +
+  `${formatShare(Math.abs(slowerBy))} ${slowerBy > 0 ? 'slower' : 'faster'}`
 
 /**
  * A comparison for a terminal: what is slower, what is faster, and how many metrics moved no more
@@ -25,6 +31,7 @@ export function comparisonText(comparison: Comparison): string {
       'Doubts',
       comparison.doubts.map((doubt) => `  ${doubt}`),
     ),
+    ...part('The machine itself, which widens limits', comparison.machine.map(machineLine)),
     ...part('Slower', of('slower').map(line)),
     ...part('Faster', of('faster').map(line)),
     ...part(

@@ -1,5 +1,7 @@
 import type { ComparedMetric, Comparison, Verdict } from '../compare/compare.ts'
 import { placeOf, type ComparisonSet } from '../compare/sets.ts'
+import type { MachineChange } from '../compare/machine.ts'
+import { metricWords, unitOf } from '../result/index.ts'
 import { formatNumber, formatShare } from './format.ts'
 import { html, type Markup } from './html/html.ts'
 import { page } from './html/page.ts'
@@ -43,6 +45,17 @@ const explanation = html`<p>
   the limit beside it on.
 </p>`
 
+/** What limits are wider by. */
+const machineList = (changes: readonly MachineChange[]) =>
+  list(
+    'The machine itself, in b beside a: limits of times and rates are wider by the most of these',
+    changes.map(
+      ({ gauge, a, b, slowerBy }) =>
+        `${metricWords(gauge)}: ${formatNumber(a)}, then ${formatNumber(b)} ${unitOf(gauge).symbol}, ` +
+        `${formatShare(Math.abs(slowerBy))} ${slowerBy > 0 ? 'slower' : 'faster'}`,
+    ),
+  )
+
 const metricsTable = (metrics: readonly ComparedMetric[]) =>
   table({
     caption: html`Medians of a and b`,
@@ -52,14 +65,14 @@ const metricsTable = (metrics: readonly ComparedMetric[]) =>
 
 /** A comparison as a page of its own. */
 export function renderComparison(comparison: Comparison): string {
-  const { a, metrics, doubts, onlyInA, onlyInB } = comparison
+  const { a, machine, metrics, doubts, onlyInA, onlyInB } = comparison
   const title = `vAttention: ${a.result.bench}, before and after`
   const body = html`<header>
       <h1>${title}</h1>
       ${sides(comparison)}
     </header>
     <main>
-      ${cards(metrics)} ${list('What makes this doubtful', doubts)}
+      ${cards(metrics)} ${list('What makes this doubtful', doubts)} ${machineList(machine)}
       <h2>Metrics</h2>
       ${explanation} ${metricsTable(metrics)}
       ${list('Only in a', onlyInA)}${list('Only in b', onlyInB)}
@@ -89,10 +102,10 @@ export function renderComparisonSet(set: ComparisonSet): string {
 
 /** One of several: open where something is slower. */
 function section(comparison: Comparison): Markup {
-  const { metrics, regressions, doubts, onlyInA, onlyInB } = comparison
+  const { machine, metrics, regressions, doubts, onlyInA, onlyInB } = comparison
   const slower = regressions.length
   return html`<h2>${placeOf(comparison.a)}</h2>
-    ${sides(comparison)} ${list('What makes this doubtful', doubts)}
+    ${sides(comparison)} ${list('What makes this doubtful', doubts)} ${machineList(machine)}
     <details ${slower > 0 ? 'open' : ''}>
       <summary>${metrics.length} metrics, ${slower} of them slower beyond noise</summary>
       ${metricsTable(metrics)}

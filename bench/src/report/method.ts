@@ -1,4 +1,4 @@
-import type { Result } from '../result/index.ts'
+import { metricWords, unitOf, type Gauges, type Result } from '../result/index.ts'
 import { fileName, formatBytes, formatNumber } from './format.ts'
 import { html, type Markup } from './html/html.ts'
 import { machineName, type ReportedResult } from './question.ts'
@@ -35,10 +35,18 @@ function device({ device }: Result): Markup {
   )}${entry('Driver', `${device.driver ?? 'not known'}, CUDA ${device.cuda ?? 'not known'}`)}${entry('Clocks before', clocks(clocksBefore))}${entry('Clocks after', clocks(clocksAfter))}`
 }
 
+const gauges = (machine: Gauges) =>
+  Object.entries(machine)
+    .map(([gauge, { median, p10, p90 }]) => {
+      const [at, from, to] = [median, p10 ?? null, p90 ?? null].map(formatNumber)
+      return `${metricWords(gauge)} ${at} ${unitOf(gauge).symbol} (p10 to p90: ${from} to ${to})`
+    })
+    .join(', ')
+
 /** How one result was measured, from its file alone. */
 export function methodOf(of: ReportedResult): Markup {
   const { result } = of
-  const { host, libraries, protocol, workload } = result
+  const { host, libraries, machine, protocol, workload } = result
   const { upstream, ...packages } = libraries
   const dirty =
     result.dirty === null ? ' (changes: not known)' : result.dirty ? ', with changes' : ''
@@ -54,7 +62,7 @@ export function methodOf(of: ReportedResult): Markup {
       )}${entry('Label', result.label)}${device(result)}${entry(
         'Host',
         `${host.cpu}, ${host.cores} cores, ${formatBytes(host.memoryBytes)}, ${host.os}, Node ${host.node}, load average ${host.loadAverage.map((one) => formatNumber(one)).join(' ')}${host.isa ? `, ${host.isa.join(' ')}` : ''}`,
-      )}${Object.entries(protocol).map(([key, value]) => entry(spaced(key), words(value)))}${entry(
+      )}${machine ? entry('Machine', gauges(machine)) : null}${Object.entries(protocol).map(([key, value]) => entry(spaced(key), words(value)))}${entry(
         'Workload',
         words(workload),
       )}${entry('Packages', words(packages))}${upstream ? entry('Upstream', words(upstream)) : null}

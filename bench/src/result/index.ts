@@ -8,6 +8,7 @@ export {
   resultSchema,
   schemaVersion,
   type Bar,
+  type Gauges,
   type Result,
   type Skipped,
 } from './schema/result.ts'

@@ -4,6 +4,7 @@ import {
   describeDevice,
   describeHost,
   libraries,
+  MachineGauge,
   randomOf,
   type BenchDevice,
   type Clock,
@@ -52,9 +53,10 @@ export async function runSuite(suite: Suite, run: SuiteRunOptions): Promise<Suit
   const recorder = new Recorder()
   const random = randomOf(settings.seed)
   const open = await suite.open({ settings, options, device, clock, random, signal, recorder })
+  using gauge = new MachineGauge(clock)
   let failure: unknown
   try {
-    await measureCells(open, { recorder, settings, clock, signal }, run.onProgress)
+    await measureCells(open, { recorder, settings, clock, signal, gauge }, run.onProgress)
     await open.conclude?.()
   } catch (error) {
     failure = error
@@ -77,6 +79,7 @@ export async function runSuite(suite: Suite, run: SuiteRunOptions): Promise<Suit
     seconds: (clock.now() - began) / 1000,
     host: describeHost(),
     device: describeDevice(device, { before, after }),
+    machine: gauge.gauges(random),
     libraries: libraries(),
     protocol: { seed: settings.seed, budgetSeconds: settings.budgetSeconds, ...open.protocol },
     workload: open.workload,
@@ -91,11 +94,13 @@ export async function runSuite(suite: Suite, run: SuiteRunOptions): Promise<Suit
   }
 }
 
-type Measured = Pick<SuiteContext, 'recorder' | 'settings' | 'clock' | 'signal'>
+type Measured = Pick<SuiteContext, 'recorder' | 'settings' | 'clock' | 'signal'> & {
+  readonly gauge: MachineGauge
+}
 
 async function measureCells(
   { cells }: OpenSuite,
-  { recorder, settings, clock, signal }: Measured,
+  { recorder, settings, clock, signal, gauge }: Measured,
   onProgress: OnProgress = () => undefined,
 ): Promise<void> {
   const weights = cells.map(({ weight = 1 }) => weight)
@@ -107,7 +112,9 @@ async function measureCells(
       continue
     }
     onProgress(progress.at(index, cell.name))
+    gauge.look()
     await cell.measure((settings.budgetSeconds * 1000 * weights[index]!) / all)
   }
+  gauge.look()
   onProgress(progress.at(cells.length, undefined))
 }

@@ -13,6 +13,11 @@ export interface SuiteSettings {
   readonly quick: boolean
   /** For all cells together, without their beginnings. */
   readonly budgetSeconds: number
+  /**
+   * Whether the budget counts more than the rounds that make figures: smoke runs have to end, and who
+   * names a budget wants it kept. Defaults to `quick`.
+   */
+  readonly strictBudget?: boolean
   /** Of orders, data and resamples. */
   readonly seed: number
   /** Of models; absent: the suite's own for the device. */

@@ -71,6 +71,20 @@ describe('serving offline', () => {
     ])
   })
 
+  it('does the rounds that figures need, unless a budget was named', async () => {
+    const full = { quick: false, budgetSeconds: 0.001 }
+    const options = { requests: 6, profile: ['azure-2023-conv'] }
+    const roundsOf = async (settings: Partial<SuiteSettings>) => {
+      const { recorder } = await serve('offline', { options, settings })
+      const counts = recorder.cases.flatMap(({ metrics: { requestsCount: of } }) => of ?? [])
+      return { counts: new Set(counts), skipped: recorder.skipped.map(({ reason }) => reason) }
+    }
+    expect(await roundsOf(full)).toEqual({ counts: new Set([18]), skipped: [] })
+    const { counts, skipped } = await roundsOf({ ...full, strictBudget: true })
+    expect(counts).toEqual(new Set([6]))
+    expect(new Set(skipped)).toEqual(new Set(['the time was up']))
+  })
+
   it('counts what lacking memory costs', async () => {
     const { recorder } = await serve('offline', {
       options: { requests: 12, maxTotalTokens: 600, limit: 3 * 2 ** 17, scarce: 0 },

@@ -18,6 +18,16 @@ export function timed(name: string, medianMs: number, spread = 0.01): MeasuredCa
   }
 }
 
+/** How fast a machine did something. */
+export const rate = (median: number) => ({
+  n: 9,
+  median,
+  low: 0.99 * median,
+  high: 1.01 * median,
+  p10: 0.98 * median,
+  p90: 1.02 * median,
+})
+
 /** A valid result with these cases. */
 export function resultOf(cases: MeasuredCase[], more: Partial<Result> = {}): Result {
   return {
@@ -40,6 +50,7 @@ export function resultOf(cases: MeasuredCase[], more: Partial<Result> = {}): Res
       loadAverage: [0, 0, 0],
     },
     device: null,
+    machine: { copyingGbPerSecond: rate(10), newMemoryGbPerSecond: rate(2) },
     libraries: { '@vattention/core': '0.1.0' },
     protocol: { timer: 'a clock' },
     workload: { model: 'a model' },

@@ -1,5 +1,6 @@
 import { Type, type Static } from 'typebox'
 
+import { metricKeyPattern } from '../units.ts'
 import { MeasuredCase } from './measured-case.ts'
 import { closed, Count, named, NumberOrNull, sharedForms, Summary, Text } from './parts.ts'
 
@@ -44,6 +45,17 @@ const Device = closed({
   clocksBefore: Type.Union([Clocks, Type.Null()]),
   clocksAfter: Type.Union([Clocks, Type.Null()]),
 })
+
+/**
+ * How fast the machine did the same small pieces of work, now and then during the run. Keys end in
+ * their unit; of a shared machine they tell how much slower or faster it was than in another run.
+ */
+export const Gauges = Type.Unsafe<Record<string, Summary>>({
+  type: 'object',
+  propertyNames: { pattern: metricKeyPattern },
+  additionalProperties: Summary,
+})
+export type Gauges = Static<typeof Gauges>
 
 const Versions = Type.Unsafe<Record<string, string | null> & { upstream?: Record<string, string> }>(
   {
@@ -94,6 +106,8 @@ const Envelope = closed({
   host: Host,
   /** null: measured on the CPU. */
   device: Type.Union([Device, Type.Null()]),
+  /** Absent in results of before 2026-11-23. */
+  machine: Type.Optional(Gauges),
   libraries: Versions,
   protocol: Described,
   workload: Described,

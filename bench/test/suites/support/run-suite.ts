@@ -54,7 +54,9 @@ export async function runSuite(
     recorder,
   })
   try {
-    for (const cell of open.cells) await cell.measure(budgetMs)
+    const { budgetSeconds } = settings
+    const each = budgetSeconds === undefined ? budgetMs : 1000 * budgetSeconds
+    for (const cell of open.cells) await cell.measure(each)
     await open.conclude?.()
   } finally {
     await open.close()
