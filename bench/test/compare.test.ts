@@ -118,6 +118,23 @@ describe('comparing two results', () => {
       expect(names(slower('memory', [10, 1.6]))).toEqual(['a third'])
     })
 
+    it('a case that tells of the machine around it counts by that', () => {
+      const around = (readingGbPerSecond: number, one: ReturnType<typeof timed>) => ({
+        ...one,
+        machine: { readingGbPerSecond },
+      })
+      const of = (source: string, reading: number, ms: number) =>
+        sourced(
+          source,
+          resultOf([around(reading, timed('x', ms)), timed('y', ms)], { machine: gauges(10, 2) }),
+        )
+      const compared = compareResults(of('a', 40, 10), of('b', 20, 15))
+      expect(compared.metrics).toMatchObject([
+        { caseName: 'x', verdict: 'same', limit: 1.05 },
+        { caseName: 'y', verdict: 'slower', limit: 0.05 },
+      ])
+    })
+
     it('new memory is nothing to kernels', () => {
       expect(names(slower('kernel', [10, 1]))).toEqual(['a tenth', 'a fifth', 'a third'])
     })
@@ -148,6 +165,19 @@ describe('comparing two results', () => {
       expect(doubts).toEqual([expect.stringMatching(/how fast the machine itself was/)])
       expect(exitStatus).toBe(3)
     })
+  })
+
+  it('does not judge percentiles of a few samples', () => {
+    const waits = (n: number, p50: number) => ({
+      ...timed('x', 1),
+      metrics: { ttftMs: { n, p50, p90: 1.1 * p50, p99: null, max: 1.1 * p50 } },
+    })
+    const verdict = (n: number) => compareResults(of('a', waits(n, 10)), of('b', waits(n, 20)))
+    expect(verdict(1).metrics).toMatchObject([
+      { verdict: 'unjudged', reason: 'its spread is not known' },
+    ])
+    expect(verdict(9).exitStatus).toBe(0)
+    expect(verdict(10).exitStatus).toBe(3)
   })
 
   it('refuses results of different benches', async () => {

@@ -8,7 +8,7 @@ import {
   type SourcedResult,
   type Unit,
 } from '../result/index.ts'
-import { machineChanges, machineDrift, type MachineChange } from './machine.ts'
+import { changesAround, machineChanges, machineDrift, type MachineChange } from './machine.ts'
 import { judgedValue, type Judged } from './noise.ts'
 
 /** `unjudged`: nothing says which way is better, or how much the number moves by itself. */
@@ -87,10 +87,11 @@ export function compareResults(
   const after = byKey(b.result)
   const metrics: ComparedMetric[] = []
   const machine = machineChanges(a.result, b.result)
-  const limits = { threshold, drift: machineDrift(machine) }
   for (const [key, one] of before) {
     const other = after.get(key)
-    if (other) metrics.push(...compareCase(one, other, limits))
+    if (!other) continue
+    const drift = machineDrift(changesAround(a.result.kind, one, other) ?? machine)
+    metrics.push(...compareCase(one, other, { threshold, drift }))
   }
   const missing = (from: Map<string, PlacedCase>, to: Map<string, PlacedCase>) =>
     [...from].filter(([key]) => !to.has(key)).map(([, { name }]) => name)

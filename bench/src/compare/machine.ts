@@ -1,5 +1,4 @@
-import type { Result } from '../result/index.ts'
-import { judgedValue } from './noise.ts'
+import type { MeasuredCase, Result } from '../result/index.ts'
 
 /** One kind of work that the machine did in both runs: see `machine` of a result. */
 export interface MachineChange {
@@ -14,19 +13,26 @@ export interface MachineChange {
 /** What kernels do not do while they are timed. */
 const notInKernels: readonly string[] = ['newMemoryGbPerSecond']
 
+type Rates = Readonly<Record<string, number | null>>
+
+const mediansOf = ({ machine = {} }: Result): Rates =>
+  Object.fromEntries(Object.entries(machine).map(([gauge, { median }]) => [gauge, median]))
+
 /** How much the machine itself was slower or faster in b, in what matters to such results. */
-export function machineChanges(a: Result, b: Result): MachineChange[] {
-  return Object.entries(a.machine ?? {}).flatMap(([gauge, before]) => {
-    const after = b.machine?.[gauge]
-    if (!after || (a.kind === 'kernel' && notInKernels.includes(gauge))) return []
-    const [from, to] = [judgedMedian(before), judgedMedian(after)]
-    if (!from || !to) return []
-    const slowerBy = from >= to ? from / to - 1 : 1 - to / from
-    return [{ gauge, a: from, b: to, slowerBy }]
+export const machineChanges = (a: Result, b: Result): MachineChange[] =>
+  changesOf(a.kind, mediansOf(a), mediansOf(b))
+
+/** The same around one case; of the whole runs where a case does not tell. */
+export const changesAround = (kind: Result['kind'], a: MeasuredCase, b: MeasuredCase) =>
+  a.machine && b.machine ? changesOf(kind, a.machine, b.machine) : undefined
+
+function changesOf(kind: Result['kind'], before: Rates, after: Rates): MachineChange[] {
+  return Object.entries(before).flatMap(([gauge, a]) => {
+    const b = after[gauge]
+    if (!a || !b || (kind === 'kernel' && notInKernels.includes(gauge))) return []
+    return [{ gauge, a, b, slowerBy: a >= b ? a / b - 1 : 1 - b / a }]
   })
 }
-
-const judgedMedian = (metric: Parameters<typeof judgedValue>[0]) => judgedValue(metric).value
 
 /** What a change of a metric may owe to the machine: as much as that changed in any of its work. */
 export const machineDrift = (changes: readonly MachineChange[]): number =>

@@ -8,14 +8,17 @@ export interface Judged {
   readonly spread: number | null
 }
 
+/** Of fewer samples p90 is one of them, and tells nothing of what the next run would give. */
+const leastForPercentiles = 10
+
 const share = (half: number, value: number) => (value === 0 ? null : Math.abs(half / value))
 
 /** The number that a metric is judged by. Tails of latencies are shown, and too rare to judge. */
 export function judgedValue(metric: Metric): Judged {
   if (metric === null || typeof metric === 'number') return { value: metric, spread: null }
   if (!('median' in metric)) {
-    const { p50, p90 } = metric
-    const known = typeof p50 === 'number' && typeof p90 === 'number'
+    const { n, p50, p90 } = metric
+    const known = n >= leastForPercentiles && typeof p50 === 'number' && typeof p90 === 'number'
     return { value: p50, spread: known ? share(p90 - p50, p50) : null }
   }
   const { n, median, p10, p90, low, high } = metric

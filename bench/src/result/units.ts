@@ -39,6 +39,8 @@ const units: readonly Unit[] = [
   { suffix: 'Ns', symbol: 'ns', better: 'lower', quantity: 'time' },
   { suffix: 'Us', symbol: 'µs', better: 'lower', quantity: 'time' },
   { suffix: 'Ms', symbol: 'ms', better: 'lower', quantity: 'time' },
+  // Of the bench's own client: how well it kept to the plan.
+  { suffix: 'LatenessMs', symbol: 'ms', better: 'neither', quantity: 'lateness' },
   { suffix: 'Seconds', symbol: 's', better: 'lower', quantity: 'time' },
   { suffix: 'SpeedRatio', symbol: '×', better: 'higher', quantity: 'ratio of speeds' },
   { suffix: 'TimeRatio', symbol: '×', better: 'lower', quantity: 'ratio of times' },

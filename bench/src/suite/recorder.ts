@@ -34,6 +34,13 @@ export class Recorder {
     this.#changed()
   }
 
+  /** Tells of the cases from `first` on how fast the machine was around them. */
+  tellMachine(first: number, machine: Readonly<Record<string, number>>): void {
+    for (let i = first; i < this.#cases.length; i++) {
+      this.#cases[i] = resultNumbers({ ...this.#cases[i]!, machine: { ...machine } })
+    }
+  }
+
   /** Adds what was measured beside what is required. */
   bar(bar: Bar): void {
     this.#bars.push(resultNumbers(bar))

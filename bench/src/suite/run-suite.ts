@@ -105,6 +105,7 @@ async function measureCells(
 ): Promise<void> {
   const weights = cells.map(({ weight = 1 }) => weight)
   const all = weights.reduce((sum, one) => sum + one, 0)
+  gauge.look()
   const progress = new ProgressOfCells(clock, weights, settings.budgetSeconds)
   for (const [index, cell] of cells.entries()) {
     if (signal.aborted) {
@@ -112,9 +113,10 @@ async function measureCells(
       continue
     }
     onProgress(progress.at(index, cell.name))
-    gauge.look()
+    const first = recorder.cases.length
     await cell.measure((settings.budgetSeconds * 1000 * weights[index]!) / all)
+    gauge.look()
+    recorder.tellMachine(first, gauge.around())
   }
-  gauge.look()
   onProgress(progress.at(cells.length, undefined))
 }

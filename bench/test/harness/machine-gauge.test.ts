@@ -3,22 +3,24 @@ import { describe, expect, it } from 'vitest'
 import { MachineGauge, randomOf } from '../../src/harness/index.ts'
 
 describe('the speed of the machine', () => {
-  it('is looked at again after ten seconds only, and told as rates', () => {
+  it('is told as rates of all looks, and around what was between the last two', () => {
     let at = 0
-    // Each reading is a millisecond after the one before.
-    using gauge = new MachineGauge({ now: () => at++ })
-    gauge.look()
+    let readingMs = 1
+    using gauge = new MachineGauge({ now: () => (at += readingMs) })
     gauge.look()
     const once = gauge.gauges(randomOf(1))
     expect(Object.keys(once)).toEqual([
       'hashingGbPerSecond',
+      'readingGbPerSecond',
       'copyingGbPerSecond',
       'newMemoryGbPerSecond',
     ])
-    expect(once['copyingGbPerSecond']).toMatchObject({ n: 3, median: (2 * 2 ** 25) / 1e6 })
-    at += 10_000
+    expect(once['readingGbPerSecond']).toMatchObject({ n: 3, median: 2 ** 25 / 1e6 })
+    readingMs = 2
     gauge.look()
-    expect(gauge.gauges(randomOf(1))['copyingGbPerSecond']).toMatchObject({ n: 6 })
+    gauge.look()
+    expect(gauge.gauges(randomOf(1))['readingGbPerSecond']).toMatchObject({ n: 9 })
+    expect(gauge.around()['readingGbPerSecond']).toBe(2 ** 25 / 2e6)
   })
 
   it('tells nothing by a clock that stands still', () => {

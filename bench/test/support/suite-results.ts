@@ -472,9 +472,10 @@ export const peersResult = () => {
     ),
     one(
       'theirs, engine',
-      { engine: 'node-llama-cpp', task: '8 x (128, 128)', batchSize: 512 },
+      { engine: 'node-llama-cpp', task: '8 x (128, 128)' },
       {
         tokensPerSecond: summary(40),
+        batchTokens: 512,
       },
     ),
     one(

@@ -73,6 +73,7 @@ CudaDevice::~CudaDevice() {
 DriverStatus CudaDevice::Allocate(size_t bytes, cuda::DeviceAddress* address) {
   const CudaContext::Scope scope(*context_);
   SendOff();
+  TakeBack();
   DriverStatus status = OpenPool();
   if (status.ok()) status = AllocateOnce(bytes, address);
   if (status.status != VATTN_OUT_OF_MEMORY) return status;

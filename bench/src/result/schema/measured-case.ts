@@ -30,6 +30,14 @@ export const MeasuredCase = closed({
   }),
   /** What the metrics were made of, by keys with units. */
   samples: Type.Optional(named(Samples)),
+  /** How fast the machine itself was before and after: as `machine` of the result, medians. */
+  machine: Type.Optional(
+    Type.Unsafe<Record<string, number | null>>({
+      type: 'object',
+      propertyNames: { pattern: metricKeyPattern },
+      additionalProperties: NumberOrNull,
+    }),
+  ),
   /** Largest error beside the oracle, as a part of the row's largest number. */
   maxError: Type.Optional(NumberOrNull),
 })

@@ -139,9 +139,13 @@ async function measure(
           parameters: {
             engine,
             task: name,
-            ...(engine === ownEngine ? { cache: cache.name } : { batchSize }),
+            ...(engine === ownEngine && { cache: cache.name }),
           },
-          metrics: { tokensPerSecond: summarize(rates, random) },
+          // Which size is faster is found out, and may be another one in the next run.
+          metrics: {
+            tokensPerSecond: summarize(rates, random),
+            ...(engine !== ownEngine && { batchTokens: batchSize }),
+          },
           samples: { tokensPerSecond: rates },
         })
       }
