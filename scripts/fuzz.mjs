@@ -2,12 +2,10 @@
 //
 //   npm run fuzz -- --seed 7 --operations 1000000     both caches
 //   npm run fuzz -- paged-attention --seed 7          one of core, paged-attention
-import { spawnSync } from 'node:child_process'
-import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 
-import { root } from './bootstrap.mjs'
 import { BootstrapError, runMain } from './progress.mjs'
+import { runVitest } from './vitest.mjs'
 
 const caches = ['core', 'paged-attention']
 
@@ -33,21 +31,11 @@ await runMain(async () => {
   let failed = false
   for (const name of positionals.length > 0 ? positionals : caches) {
     console.log(`${name}: ${operations} operations from seed ${seed}`)
-    const vitest = join(root, 'node_modules/vitest/vitest.mjs')
-    const { status } = spawnSync(
-      process.execPath,
-      [vitest, 'run', 'test/fuzz.test.ts', '--testTimeout', '0'],
-      {
-        cwd: join(root, 'packages', name),
-        env: {
-          ...process.env,
-          VATTENTION_FUZZ_SEED: String(seed),
-          VATTENTION_FUZZ_OPERATIONS: String(operations),
-        },
-        stdio: 'inherit',
-      },
-    )
-    failed ||= status !== 0
+    const passed = runVitest(name, ['test/fuzz.test.ts', '--testTimeout', '0'], {
+      VATTENTION_FUZZ_SEED: String(seed),
+      VATTENTION_FUZZ_OPERATIONS: String(operations),
+    })
+    failed ||= !passed
   }
   return failed ? 1 : 0
 })

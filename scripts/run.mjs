@@ -1,6 +1,7 @@
 // `npm test`: from a fresh clone to "N passed, N failed". Bootstraps, then checks lint and format,
 // builds, type-checks, and runs every test: of the packages, of the scripts, and the native ones
-// with and without sanitizers; what needs a GPU but no kernel also on a simulated one. nx caches what has not changed.
+// with and without sanitizers; what needs a GPU but no kernel also on a simulated one. nx caches what
+// has not changed.
 //
 //   npm test -- --cuda    also compiles our sources for CUDA (fetches a compiler; Linux on x64)
 import { spawnSync } from 'node:child_process'
@@ -14,6 +15,9 @@ import { runNx } from './nx.mjs'
 import { runMain, say } from './progress.mjs'
 
 if (process.env.VATTENTION_RUN) throw new Error('npm test called itself')
+
+/** Scripts of projects that test, and the reports that they leave. */
+const tests = { test: 'vitest', 'test:native': 'native', 'test:simulated': 'simulated' }
 
 /** Projects of the workspace, as folders. */
 function projects() {
@@ -54,7 +58,7 @@ await runMain(async () => {
     VATTENTION_RUN: '1',
   }
   const reports = projects().flatMap((project) =>
-    ['vitest', 'native', 'simulated'].map((name) => join(root, project, 'reports', `${name}.json`)),
+    Object.values(tests).map((name) => join(root, project, 'reports', `${name}.json`)),
   )
   for (const file of reports) rmSync(file, { force: true })
 
@@ -83,15 +87,14 @@ await runMain(async () => {
     check('sources for CUDA compile', status === 0)
   }
 
-  const targets = ['build', 'build:native', 'typecheck', 'test', 'test:native', 'test:simulated']
+  const targets = ['build', 'build:native', 'typecheck', ...Object.keys(tests)]
   const status = runNx(['run-many', '-t', ...targets], env)
 
   // Tests that were ended before they could report have not passed.
   for (const project of projects()) {
     const manifest = join(root, project, 'package.json')
     const scripts = existsSync(manifest) ? JSON.parse(readFileSync(manifest, 'utf8')).scripts : {}
-    const wanted = { test: 'vitest', 'test:native': 'native', 'test:simulated': 'simulated' }
-    for (const [script, report] of Object.entries(wanted)) {
+    for (const [script, report] of Object.entries(tests)) {
       if (!scripts?.[script]) continue
       const file = join(root, project, 'reports', `${report}.json`)
       if (!existsSync(file)) check(`${project} ${script} left no report`, false)

@@ -41,10 +41,7 @@ Result SubmitFill(const Area& to, size_t bytes, size_t rows, uint32_t pattern, s
                   Stream stream) {
   if (bytes * rows == 0) return kSuccess;
   if (Memory::Get().TypeOf(to.at) != cuda::kMemoryDevice) return kInvalidValue;
-  return Submit(stream, {.after = {},
-                         .gate = {},
-                         .run = [=] { return Fill(to, bytes, rows, pattern, unit); },
-                         .end = {}});
+  return Submit(stream, {.run = [=] { return Fill(to, bytes, rows, pattern, unit); }});
 }
 
 Result CopyAll(const Area& to, const Area& from, size_t bytes, size_t rows, size_t planes) {
@@ -61,13 +58,13 @@ Result CopyAll(const Area& to, const Area& from, size_t bytes, size_t rows, size
   return kSuccess;
 }
 
-// Ends the capture that finds one here.
-bool IsCapturing(Stream stream) {
+// Whether the stream is captured, which does not survive being asked here.
+bool BreaksCapture(Stream stream) {
   Simulation& simulation = Simulation::Get();
   const std::lock_guard lock(simulation.mutex);
   const auto state = simulation.Find(stream);
   if (state == nullptr || state->capture == nullptr) return false;
-  state->capture->valid = false;
+  Break(state->capture);
   return true;
 }
 
@@ -84,18 +81,13 @@ Result SubmitCopy(Area to, Area from, size_t bytes, size_t rows, size_t planes, 
   }
   auto end = std::make_shared<Point>();
   const bool waits = !IsKnown(to.at);
-  if ((waits || staged != nullptr) && IsCapturing(stream)) return kUnsupportedInCapture;
+  if ((waits || staged != nullptr) && BreaksCapture(stream)) return kUnsupportedInCapture;
   const Result result =
-      Submit(stream, {.after = {},
-                      .gate = {},
-                      // Keeps what was staged.
+      Submit(stream, {// Keeps what was staged.
                       .run = [=, kept = staged] { return CopyAll(to, from, bytes, rows, planes); },
                       .end = end});
   if (result != kSuccess || !waits) return result;
-  Simulation& simulation = Simulation::Get();
-  std::unique_lock lock(simulation.mutex);
-  simulation.changed.wait(lock, [&] { return end->passed; });
-  return simulation.error;
+  return WaitUntil([&] { return end->passed; });
 }
 
 // What the caller is told at once: a device's address that nothing is mapped to.

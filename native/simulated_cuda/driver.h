@@ -30,6 +30,18 @@ Result Enter();
 // Gives a stream work that touches nothing before it runs. Takes the lock.
 Result Submit(Stream stream, Work work);
 
+// What a call answers that breaks a capture.
+Result Break(const CapturePtr& capture);
+
+// A waiting host: for a stream, or for everything. Takes the lock.
+template <typename Idle>
+Result WaitUntil(Idle idle) {
+  Simulation& simulation = Simulation::Get();
+  std::unique_lock lock(simulation.mutex);
+  simulation.changed.wait(lock, idle);
+  return simulation.error;
+}
+
 }  // namespace vattention::simulated
 
 #endif  // VATTENTION_NATIVE_SIMULATED_CUDA_DRIVER_H_

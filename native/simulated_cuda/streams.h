@@ -39,10 +39,10 @@ using PointPtr = std::shared_ptr<Point>;
 
 // One piece of work. Ready once `after` has passed and `gate` answers true.
 struct Work {
-  PointPtr after;
-  std::function<bool()> gate;
-  std::function<cuda::Result()> run;
-  PointPtr end;
+  PointPtr after = nullptr;
+  std::function<bool()> gate = nullptr;
+  std::function<cuda::Result()> run = nullptr;
+  PointPtr end = nullptr;
 };
 
 struct Capture {

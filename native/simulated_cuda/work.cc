@@ -1,59 +1,21 @@
-// Streams, events, graphs, and memory that comes and goes in their order.
+// Streams, events, graphs.
 #include <algorithm>
-#include <atomic>
-#include <map>
 #include <utility>
 
 #include "simulated_cuda/driver.h"
 
-namespace vattention::cuda {
-// Memory that tensors gave back, for the next ones; counted as used until it is trimmed.
-struct PoolObject {
-  int device;
-  std::multimap<size_t, uintptr_t> free;  // guarded by the simulation's mutex
-};
-}  // namespace vattention::cuda
-
 namespace vattention::simulated {
 namespace {
 
-// What a device takes for a stream, a pool: a leak of one shows.
+// What a device takes for a stream: a leak of one shows.
 constexpr uint64_t kStreamBytes = 512 << 10;
-constexpr uint64_t kPoolUnit = 32 << 20;  // pools grow and shrink by as much
 
-std::map<uintptr_t, std::pair<Pool, size_t>>& Allocations() {
-  static auto* const allocations = new std::map<uintptr_t, std::pair<Pool, size_t>>;
-  return *allocations;  // guarded by the simulation's mutex
-}
+}  // namespace
 
-// A waiting host: for a stream, or for everything.
-template <typename Idle>
-Result WaitUntil(Idle idle) {
-  Simulation& simulation = Simulation::Get();
-  std::unique_lock lock(simulation.mutex);
-  simulation.changed.wait(lock, idle);
-  return simulation.error;
-}
-
-// A capture that a call breaks.
 Result Break(const CapturePtr& capture) {
   capture->valid = false;
   return kUnsupportedInCapture;
 }
-
-void Trim(Pool pool, size_t keep) {  // with the lock
-  size_t kept = 0;
-  for (auto it = pool->free.begin(); it != pool->free.end();) {
-    if (kept + it->first <= keep) {
-      kept += it++->first;
-      continue;
-    }
-    Memory::Get().Deallocate(it->second);
-    it = pool->free.erase(it);
-  }
-}
-
-}  // namespace
 
 Result Submit(Stream stream, Work work) {
   if (CurrentDevice() < 0) return kInvalidContext;
@@ -136,22 +98,6 @@ EXPORTED Result cuCtxSynchronize() {
   });
 }
 
-EXPORTED Result cuMemHostAlloc(void** address, size_t bytes, unsigned) {
-  if (const Result result = Enter(); result != kSuccess) return result;
-  uintptr_t at = 0;
-  const Result result = Memory::Get().Allocate(0, bytes, cuda::kMemoryHost, &at);
-  *address = reinterpret_cast<void*>(at);
-  return result;
-}
-
-// As on a device: waits for all work of all streams, since any of it may use the memory.
-EXPORTED Result cuMemFreeHost(void* address) {
-  if (const Result result = Enter(); result != kSuccess) return result;
-  Simulation& simulation = Simulation::Get();
-  WaitUntil([&] { return simulation.pending == 0; });
-  return Memory::Get().Deallocate(reinterpret_cast<uintptr_t>(address));
-}
-
 EXPORTED Result cuStreamWaitEvent(Stream stream, Event event, unsigned) {
   if (CurrentDevice() < 0) return kInvalidContext;
   Simulation& simulation = Simulation::Get();
@@ -171,7 +117,7 @@ EXPORTED Result cuStreamWaitEvent(Stream stream, Event event, unsigned) {
     return kIsolationOfCapture;
   }
   if (recorded.point == nullptr) return kSuccess;
-  simulation.Give(&lock, state, {.after = recorded.point, .gate = {}, .run = {}, .end = {}});
+  simulation.Give(&lock, state, {.after = recorded.point});
   return kSuccess;
 }
 
@@ -181,10 +127,7 @@ EXPORTED Result cuStreamWaitValue32_v2(Stream stream, DeviceAddress address, uin
     return kInvalidValue;
   }
   const auto* const word = reinterpret_cast<const uint32_t*>(address);
-  return Submit(stream, {.after = {},
-                         .gate = [=] { return __atomic_load_n(word, __ATOMIC_ACQUIRE) >= value; },
-                         .run = {},
-                         .end = {}});
+  return Submit(stream, {.gate = [=] { return __atomic_load_n(word, __ATOMIC_ACQUIRE) >= value; }});
 }
 
 EXPORTED Result cuEventCreate(Event* event, unsigned) {
@@ -218,7 +161,7 @@ EXPORTED Result cuEventRecord(Event event, Stream stream) {
     return kSuccess;
   }
   event->state.point = std::make_shared<Point>();
-  simulation.Give(&lock, state, {.after = {}, .gate = {}, .run = {}, .end = event->state.point});
+  simulation.Give(&lock, state, {.end = event->state.point});
   return kSuccess;
 }
 
@@ -309,77 +252,6 @@ EXPORTED Result cuGraphDestroy(Graph graph) {
 EXPORTED Result cuGraphExecDestroy(GraphExec exec) {
   delete exec;
   return kSuccess;
-}
-
-EXPORTED Result cuMemPoolCreate(Pool* pool, const cuda::PoolProperties* properties) {
-  if (const Result result = Enter(); result != kSuccess) return result;
-  *pool = new cuda::PoolObject{properties->location.id, {}};
-  return kSuccess;
-}
-
-EXPORTED Result cuMemPoolDestroy(Pool pool) {
-  Simulation& simulation = Simulation::Get();
-  const std::lock_guard lock(simulation.mutex);
-  Trim(pool, 0);
-  delete pool;
-  return kSuccess;
-}
-
-EXPORTED Result cuMemPoolTrimTo(Pool pool, size_t keep) {
-  Simulation& simulation = Simulation::Get();
-  const std::lock_guard lock(simulation.mutex);
-  Trim(pool, keep);
-  return kSuccess;
-}
-
-EXPORTED Result cuMemAllocFromPoolAsync(DeviceAddress* address, size_t bytes, Pool pool,
-                                        Stream stream) {
-  if (CurrentDevice() < 0) return kInvalidContext;
-  Simulation& simulation = Simulation::Get();
-  const std::lock_guard lock(simulation.mutex);
-  if (simulation.error != kSuccess) return simulation.error;
-  const auto state = simulation.Find(stream);
-  if (state == nullptr) return kInvalidHandle;
-  if (state->capture != nullptr) return Break(state->capture);
-  const size_t rounded = (bytes + kPoolUnit - 1) / kPoolUnit * kPoolUnit;
-  if (const auto found = pool->free.find(rounded); found != pool->free.end()) {
-    *address = found->second;
-    pool->free.erase(found);
-  } else {
-    Result result = Memory::Get().Allocate(pool->device, rounded, cuda::kMemoryDevice, address);
-    if (result == kOutOfMemory) {
-      Trim(pool, 0);
-      result = Memory::Get().Allocate(pool->device, rounded, cuda::kMemoryDevice, address);
-    }
-    if (result != kSuccess) return result;
-  }
-  Allocations()[*address] = {pool, rounded};
-  return kSuccess;
-}
-
-EXPORTED Result cuMemFreeAsync(DeviceAddress address, Stream stream) {
-  {
-    Simulation& simulation = Simulation::Get();
-    const std::lock_guard lock(simulation.mutex);
-    if (!Allocations().contains(address)) return kInvalidValue;
-  }
-  return Submit(stream, {.after = {},
-                         .gate = {},
-                         .run =
-                             [=] {
-                               Simulation& simulation = Simulation::Get();
-                               const std::lock_guard lock(simulation.mutex);
-                               const auto found = Allocations().find(address);
-                               if (found == Allocations().end()) return kInvalidValue;
-                               const auto [pool, bytes] = found->second;
-                               Allocations().erase(found);
-                               // Whoever still reads it notices.
-                               std::fill_n(reinterpret_cast<uint8_t*>(address),
-                                           std::min<size_t>(bytes, 1 << 20), uint8_t{0xFF});
-                               pool->free.emplace(bytes, address);
-                               return kSuccess;
-                             },
-                         .end = {}});
 }
 
 }  // extern "C"

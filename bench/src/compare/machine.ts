@@ -22,7 +22,7 @@ const mediansOf = ({ machine = {} }: Result): Rates =>
 export const machineChanges = (a: Result, b: Result): MachineChange[] =>
   changesOf(a.kind, mediansOf(a), mediansOf(b))
 
-/** The same around one case; of the whole runs where a case does not tell. */
+/** The same around one case; undefined where the case does not tell in both. */
 export const changesAround = (kind: Result['kind'], a: MeasuredCase, b: MeasuredCase) =>
   a.machine && b.machine ? changesOf(kind, a.machine, b.machine) : undefined
 

@@ -11,8 +11,13 @@ function line({ caseName, metric, unit, a, b, worseBy, limit }: ComparedMetric):
   return `  ${caseName}, ${metric}: ${values}${by}${noise}`
 }
 
-const machineLine = ({ gauge, a, b, slowerBy }: MachineChange) =>
-  `  ${metricWords(gauge)}: ${formatNumber(a)} -> ${formatNumber(b)} ${unitOf(gauge).symbol}, ` +
+/**
+ * A change of the machine in words: `copying: 10 -> 8 GB/s, 25.0 % slower`.
+ *
+ * @param then Between the two rates.
+ */
+export const machineText = ({ gauge, a, b, slowerBy }: MachineChange, then = ' -> ') =>
+  `${metricWords(gauge)}: ${formatNumber(a)}${then}${formatNumber(b)} ${unitOf(gauge).symbol}, ` +
   `${formatShare(Math.abs(slowerBy))} ${slowerBy > 0 ? 'slower' : 'faster'}`
 
 /**
@@ -31,7 +36,10 @@ export function comparisonText(comparison: Comparison): string {
       'Doubts',
       comparison.doubts.map((doubt) => `  ${doubt}`),
     ),
-    ...part('The machine itself, which widens limits', comparison.machine.map(machineLine)),
+    ...part(
+      'The machine itself, which widens limits',
+      comparison.machine.map((change) => `  ${machineText(change)}`),
+    ),
     ...part('Slower', of('slower').map(line)),
     ...part('Faster', of('faster').map(line)),
     ...part(

@@ -2,8 +2,7 @@
 // from hour to hour, and two runs of a bench differ by that much, whatever changed in between.
 import { createHash } from 'node:crypto'
 
-import { copy, hostTensor } from '@vattention/core'
-import type { HostTensor } from '@vattention/core'
+import { copy, hostTensor, type HostTensor } from '@vattention/core'
 
 import type { Gauges } from '../result/index.ts'
 import type { Clock } from './clock.ts'

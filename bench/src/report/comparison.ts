@@ -1,7 +1,7 @@
 import type { ComparedMetric, Comparison, Verdict } from '../compare/compare.ts'
 import { placeOf, type ComparisonSet } from '../compare/sets.ts'
 import type { MachineChange } from '../compare/machine.ts'
-import { metricWords, unitOf } from '../result/index.ts'
+import { machineText } from '../compare/text.ts'
 import { formatNumber, formatShare } from './format.ts'
 import { html, type Markup } from './html/html.ts'
 import { page } from './html/page.ts'
@@ -49,11 +49,7 @@ const explanation = html`<p>
 const machineList = (changes: readonly MachineChange[]) =>
   list(
     'The machine itself, in b beside a: limits of times and rates are wider by the most of these',
-    changes.map(
-      ({ gauge, a, b, slowerBy }) =>
-        `${metricWords(gauge)}: ${formatNumber(a)}, then ${formatNumber(b)} ${unitOf(gauge).symbol}, ` +
-        `${formatShare(Math.abs(slowerBy))} ${slowerBy > 0 ? 'slower' : 'faster'}`,
-    ),
+    changes.map((change) => machineText(change, ', then ')),
   )
 
 const metricsTable = (metrics: readonly ComparedMetric[]) =>

@@ -36,8 +36,9 @@ export class Recorder {
 
   /** Tells of the cases from `first` on how fast the machine was around them. */
   tellMachine(first: number, machine: Readonly<Record<string, number>>): void {
+    const rates = resultNumbers({ ...machine })
     for (let i = first; i < this.#cases.length; i++) {
-      this.#cases[i] = resultNumbers({ ...this.#cases[i]!, machine: { ...machine } })
+      this.#cases[i] = { ...this.#cases[i]!, machine: rates }
     }
   }
 

@@ -10,6 +10,9 @@ import { gpuSuites } from './gpu/index.ts'
 
 const { reason, devices: found } = devices()
 const short = found[0]?.name === 'Simulated GPU'
+if (reason !== undefined && process.env['VATTENTION_TEST_DEVICE'] === 'cuda') {
+  throw new Error(`A GPU was asked for: ${reason}`)
+}
 
 for (const { name, cases } of gpuSuites({ short })) {
   describe(name, () => {
