@@ -63,7 +63,7 @@ struct DevicePlan::Arrays {
   Staged<int32_t> kv_length;
   Staged<int32_t> slot;
   Staged<int32_t> row;
-  Staged<int32_t> table;  // last: uploaded as far as it is used
+  Staged<int32_t> table;  // last: used in part
 };
 
 DevicePlan::DevicePlan(Problem problem, const vattn_config& config, const vattn_limits& limits)
@@ -266,6 +266,10 @@ void DevicePlan::StageGroups(const vattn_batch& batch) {
     }
     query_start[starts++] = row;
   }
+  // Of sequences in no group, too: the end must not depend on the groups of a captured plan.
+  const size_t table_rows = paged ? count : 0;
+  staging_.EndArrays(arrays_->table.offset +
+                     table_rows * static_cast<size_t>(table_stride_) * sizeof(int32_t));
 }
 
 vattn_status DevicePlan::Prepare(const vattn_cache_view* view, const vattn_batch* batch,
@@ -291,10 +295,7 @@ vattn_status DevicePlan::Prepare(const vattn_cache_view* view, const vattn_batch
   staging_.Begin();
   StageGroups(*batch);
   if (vattn_status status = PlanGroups(groups_, error)) return status;
-  const size_t table_rows = problem_.cache_kind == VATTN_PAGED ? pass_.sequences.size() : 0;
-  staging_.Upload(
-      arrays_->table.offset + table_rows * static_cast<size_t>(table_stride_) * sizeof(int32_t),
-      stream_);
+  staging_.Upload(stream_);
   AfterUpload();
   prepared_ = true;
   return VATTN_OK;

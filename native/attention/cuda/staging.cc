@@ -38,9 +38,9 @@ void Staging::Begin() {
   current_ = next;
 }
 
-void Staging::Upload(size_t end, cudaStream_t stream) {
+void Staging::Upload(cudaStream_t stream) {
   Entry& entry = *entries_[current_];
-  Check(cudaMemcpyAsync(device_.data(), entry.memory.data(), end, cudaMemcpyHostToDevice, stream),
+  Check(cudaMemcpyAsync(device_.data(), entry.memory.data(), used_, cudaMemcpyHostToDevice, stream),
         "cudaMemcpyAsync");
   MarkCopied(stream);
 }

@@ -19,12 +19,6 @@ struct Staged {
   size_t offset = 0;
 };
 
-// The same in memory beside it, which Upload leaves alone.
-template <typename T>
-struct StagedApart {
-  size_t offset = 0;
-};
-
 class Staging {
  public:
   Staging() = default;
@@ -32,22 +26,17 @@ class Staging {
   Staging(const Staging&) = delete;
   Staging& operator=(const Staging&) = delete;
 
-  // Before Allocate: room for `count` elements. The array added last may be uploaded in part.
+  // Before Allocate: room for `count` elements. The array added last may be used in part.
   template <typename T>
   Staged<T> Add(size_t count) {
     const size_t offset = (bytes_ + 15) / 16 * 16;
     bytes_ = offset + count * sizeof(T);
     return {offset};
   }
-  // Likewise room for what somebody else copies to the device: on Upload's stream and before it.
-  template <typename T>
-  StagedApart<T> AddApart(size_t count) {
-    const size_t offset = (apart_bytes_ + 15) / 16 * 16;
-    apart_bytes_ = offset + count * sizeof(T);
-    return {offset};
-  }
+  // Likewise: bytes of tail, room behind the arrays as far as a pass uses them.
+  void AddTail(size_t bytes) { tail_bytes_ = bytes; }
   void Allocate();
-  uint64_t bytes() const { return ApartFrom() + apart_bytes_; }
+  uint64_t bytes() const { return TailAfter(bytes_) + tail_bytes_; }
 
   // Starts a pass: host memory that no copy in flight reads. Never waits for the device.
   void Begin();
@@ -60,16 +49,15 @@ class Staging {
   T* Device(Staged<T> array) const {
     return reinterpret_cast<T*>(device_.data<char>() + array.offset);
   }
-  template <typename T>
-  T* Host(StagedApart<T> array) const {
-    return Host(Staged<T>{ApartFrom() + array.offset});
-  }
-  template <typename T>
-  T* Device(StagedApart<T> array) const {
-    return Device(Staged<T>{ApartFrom() + array.offset});
-  }
-  // Copies everything up to `end`, the offset behind the last byte that was written.
-  void Upload(size_t end, cudaStream_t stream);
+  // Of this pass's arrays the bytes from `end` on are not used: the tail begins there, in the same
+  // place whenever the same is used.
+  void EndArrays(size_t end) { used_ = TailAfter(end); }
+  // What is left of the tail.
+  Staged<char> tail() const { return {used_}; }
+  // Its first bytes are used now.
+  void Take(size_t bytes) { used_ = TailAfter(used_ + bytes); }
+  // Copies all that is used.
+  void Upload(cudaStream_t stream);
   // Instead of Upload, after copies that somebody else has enqueued on `stream`.
   void MarkCopied(cudaStream_t stream);
 
@@ -81,10 +69,11 @@ class Staging {
   };
   std::unique_ptr<Entry> MakeEntry() const;
 
-  size_t ApartFrom() const { return (bytes_ + 255) / 256 * 256; }
+  static size_t TailAfter(size_t end) { return (end + 255) / 256 * 256; }
 
-  size_t bytes_ = 0;
-  size_t apart_bytes_ = 0;
+  size_t bytes_ = 0;  // of the arrays
+  size_t tail_bytes_ = 0;
+  size_t used_ = 0;  // by this pass
   DeviceBuffer device_;
   std::vector<std::unique_ptr<Entry>> entries_;  // a ring that grows when copies lag behind
   size_t current_ = 0;

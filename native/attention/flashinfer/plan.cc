@@ -39,16 +39,12 @@ constexpr int64_t kLargestTile = 128;
 constexpr size_t kInvariantPartialBytes = size_t{128} << 20;
 constexpr int64_t kInvariantParts = 64;
 constexpr int64_t kInvariantTokens = 1024;
-// Of a schedule's place among those of other groups.
-constexpr size_t kScheduleAlignment = 256;
+// Of a schedule's place among those of other groups, at most.
+constexpr size_t kSchedulePadding = 256;
 // Upstream computes places of rows in 32 bits.
 constexpr int64_t kMaxElements = std::numeric_limits<uint32_t>::max();
 
 int64_t CeilDiv(int64_t value, int64_t step) { return (value + step - 1) / step; }
-
-size_t Aligned(size_t bytes) {
-  return (bytes + kScheduleAlignment - 1) / kScheduleAlignment * kScheduleAlignment;
-}
 
 constexpr float kLn2 = 0.6931471805599453F;
 
@@ -82,6 +78,11 @@ int64_t Plan::MaxRows() const {
 
 int64_t Plan::MaxGroups() const {
   return std::min(problem().max_sequences, problem().max_tokens) + 1;
+}
+
+int32_t Plan::BlocksAtOnce() const {
+  return static_cast<int32_t>(kBlocksPerMultiprocessor * multiprocessors() /
+                              problem().shape.kv_heads);
 }
 
 int64_t Plan::DecodeTiles() const { return CeilDiv(problem().group, DecodeTile()); }
@@ -128,7 +129,7 @@ size_t Plan::MaxScheduleBytes() const {
   for (const Kernel kernel : {Kernel::kPrefill, Kernel::kDecode, Kernel::kHopper}) {
     if (kernel == Kernel::kDecode && !MayUseCudaCores()) continue;
     if (kernel == Kernel::kHopper && prefill_ != PrefillKernel::kHopper) continue;
-    bytes += groups * (GroupBytes(kernel, 1, 1) + kScheduleAlignment) +
+    bytes += groups * (GroupBytes(kernel, 1, 1) + kSchedulePadding) +
              GroupBytes(kernel, problem().max_sequences, MaxRows());
   }
   return bytes;
@@ -176,7 +177,7 @@ void Plan::AllocateOwn() {
   const auto sequences = static_cast<size_t>(problem().max_sequences);
   page_start_ = staging().Add<int32_t>(sequences + static_cast<size_t>(MaxGroups()));
   last_page_tokens_ = staging().Add<int32_t>(sequences);
-  schedule_ = staging().AddApart<char>(MaxScheduleBytes());
+  staging().AddTail(MaxScheduleBytes());
   partial_ = DeviceBuffer(MaxPartialBytes());
   page_indices_.emplace_back(sequences * static_cast<size_t>(LongestPages()) * sizeof(int32_t));
 }
@@ -246,7 +247,7 @@ bool Plan::StagePages(const RowGroup& group, size_t starts, size_t place, int64_
   return true;
 }
 
-void Plan::MakeSchedule(const RowGroup& group, size_t starts, size_t* used, GroupPlan* plan) {
+void Plan::MakeSchedule(const RowGroup& group, size_t starts, GroupPlan* plan) {
   ScheduleInput input{};
   input.query_start = query_start_.data();
   input.page_start = staging().Host(page_start_) + starts;
@@ -267,16 +268,17 @@ void Plan::MakeSchedule(const RowGroup& group, size_t starts, size_t* used, Grou
   input.whole =
       (problem().window > 0 && !plan->launch.causal) || (problem().batch_invariant && graph());
   ScheduleBuffers buffers{};
-  buffers.host = staging().Host(schedule_) + *used;
-  buffers.device = staging().Device(schedule_) + *used;
-  buffers.bytes = Aligned(GroupBytes(plan->kernel, group.count(), group.rows));
+  buffers.host = staging().Host(staging().tail());
+  buffers.device = staging().Device(staging().tail());
+  buffers.bytes = GroupBytes(plan->kernel, group.count(), group.rows);
   buffers.partial = partial_.data();
   buffers.partial_bytes = partial_.bytes();
-  *used += buffers.bytes;
   switch (plan->kernel) {
     case Kernel::kPrefill:
-      plan->tiles = MakeTileSchedule(input, buffers, stream());
-      break;
+      input.blocks = BlocksAtOnce();
+      plan->tiles = MakeTileSchedule(input, buffers);
+      staging().Take(plan->tiles.bytes);
+      return;
     case Kernel::kDecode:
       plan->tiles = PlanDecode(problem().dtype, input, buffers, stream());
       break;
@@ -285,6 +287,8 @@ void Plan::MakeSchedule(const RowGroup& group, size_t starts, size_t* used, Grou
           MakeHopperSchedule(input, kv_length_.data(), plan->launch.causal, buffers, stream());
       break;
   }
+  // Upstream has copied these to the device already.
+  staging().Take(buffers.bytes);
 }
 
 vattn_status Plan::PlanGroups(std::span<const RowGroup> groups, vattn_error* error) {
@@ -302,7 +306,6 @@ vattn_status Plan::PlanGroups(std::span<const RowGroup> groups, vattn_error* err
   plans_.clear();
   size_t starts = 0;
   size_t place = 0;
-  size_t used = 0;
   int64_t pages = 0;
   for (const RowGroup& group : groups) {
     if (!StagePages(group, starts, place, &pages)) {
@@ -316,7 +319,7 @@ vattn_status Plan::PlanGroups(std::span<const RowGroup> groups, vattn_error* err
     plan.launch = MakeLaunch(group);
     plan.launch.page_start = staging().Device(page_start_) + starts;
     plan.launch.last_page_tokens = staging().Device(last_page_tokens_) + place;
-    MakeSchedule(group, starts, &used, &plan);
+    MakeSchedule(group, starts, &plan);
     plans_.push_back(plan);
     starts += group.members.size() + 1;
     place += group.members.size();

@@ -53,6 +53,9 @@ class Plan : public attention::cuda::DevicePlan {
   int64_t MaxRows() const;
   // Groups of a pass, at most.
   int64_t MaxGroups() const;
+  // Thread blocks of the prefill kernel that run at once, for each KV head, as upstream counts
+  // them.
+  int32_t BlocksAtOnce() const;
   // Of one row a sequence, in the prefill kernel: rows of a tile, and tiles for each KV head.
   int32_t DecodeTile() const;
   int64_t DecodeTiles() const;
@@ -66,7 +69,7 @@ class Plan : public attention::cuda::DevicePlan {
   Launch MakeLaunch(const RowGroup& group) const;
   // Stages the group's pages behind the `*pages` of the groups before. False: too many tokens.
   bool StagePages(const RowGroup& group, size_t starts, size_t place, int64_t* pages);
-  void MakeSchedule(const RowGroup& group, size_t starts, size_t* used, GroupPlan* plan);
+  void MakeSchedule(const RowGroup& group, size_t starts, GroupPlan* plan);
 
   const PrefillKernel prefill_;
   // Pages of a part of the keys that decoding rows are divided into, whatever their batch; 0: as
@@ -79,8 +82,6 @@ class Plan : public attention::cuda::DevicePlan {
   // Of all groups, one after the other; page_start_ has one more for each.
   attention::cuda::Staged<int32_t> page_start_;
   attention::cuda::Staged<int32_t> last_page_tokens_;
-  // Upstream copies its schedules to the device itself.
-  attention::cuda::StagedApart<char> schedule_;
   attention::cuda::DeviceBuffer partial_;
   // For each of geometry_.steps: those of all groups, one after the other. They stay where they
   // are, for captured graphs.

@@ -3,8 +3,6 @@
 #ifndef VATTENTION_ATTENTION_FLASHINFER_TILE_SCHEDULE_H_
 #define VATTENTION_ATTENTION_FLASHINFER_TILE_SCHEDULE_H_
 
-#include <cuda_runtime_api.h>
-
 #include <cstddef>
 #include <cstdint>
 
@@ -23,6 +21,7 @@ struct ScheduleInput {
   int32_t element_bytes;  // of query and output
   int32_t cache_element_bytes;
   int32_t window;  // tokens visible; 0: all
+  int32_t blocks;  // that run at once on the device, for each KV head
   bool graph;      // one row of each sequence; the same grid and the same places in every pass
   // Pages of a part of the keys whatever the other sequences are; 0: as few as fill the device.
   int32_t split_pages;
@@ -31,7 +30,7 @@ struct ScheduleInput {
 
 // Where a schedule's numbers and its kernels' partial results lie.
 struct ScheduleBuffers {
-  void* host;  // pinned; the copy to `device` is enqueued
+  void* host;  // pinned
   void* device;
   size_t bytes;
   void* partial;
@@ -40,6 +39,7 @@ struct ScheduleBuffers {
 
 // On the device, but for the numbers.
 struct TileSchedule {
+  size_t bytes;       // of the buffers' that it takes
   int32_t tile_rows;  // queries x query heads of a KV head that a thread block handles
   int32_t blocks;     // for each KV head
   int32_t rows;
@@ -64,9 +64,9 @@ int32_t DecodeTileRows(int32_t group, int32_t head_dim);
 size_t PartialBytes(int64_t blocks, int64_t tile_rows, int64_t query_heads, int64_t kv_heads,
                     int64_t head_dim);
 
-// FlashInfer's PrefillPlan. Throws CudaError and upstream's exceptions.
-TileSchedule MakeTileSchedule(const ScheduleInput& input, const ScheduleBuffers& buffers,
-                              cudaStream_t stream);
+// Upstream's PrefillPlan but for the copy: the schedule is made in the host's buffer, and the
+// caller copies it to the device with what else a pass needs there. Throws upstream's exceptions.
+TileSchedule MakeTileSchedule(const ScheduleInput& input, const ScheduleBuffers& buffers);
 
 }  // namespace vattention::flashinfer
 
