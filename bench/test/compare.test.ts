@@ -139,7 +139,7 @@ describe('comparing two results', () => {
       expect(names(slower('kernel', [10, 1]))).toEqual(['a tenth', 'a fifth', 'a third'])
     })
 
-    it('ratios of rounds have not, nor has what is the same each time', () => {
+    it('so have ratios of rounds; what is the same each time has not', () => {
       const metrics = (by: number) => [
         {
           ...timed('x', 1),
@@ -148,8 +148,11 @@ describe('comparing two results', () => {
       ]
       const of = (by: number, copying: number) =>
         sourced('x', resultOf(metrics(by), { machine: gauges(copying, 2) }))
-      const { regressions } = compareResults(of(1, 10), of(1.2, 5))
-      expect(regressions.map(({ metric }) => metric)).toEqual(['splitSpeedRatio', 'wasteBytes'])
+      const worse = (by: number, copying: number) =>
+        compareResults(of(1, 10), of(by, copying)).regressions.map(({ metric }) => metric)
+      expect(worse(1.2, 10)).toEqual(['splitSpeedRatio', 'wasteBytes'])
+      expect(worse(1.2, 8)).toEqual(['wasteBytes'])
+      expect(worse(1.5, 8)).toEqual(['splitSpeedRatio', 'wasteBytes'])
     })
 
     it('says how much', () => {

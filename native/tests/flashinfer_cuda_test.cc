@@ -17,6 +17,7 @@
 #include "attention/flashinfer/dispatch.h"
 #include "attention/flashinfer/flashinfer_backend.h"
 #include "attention/flashinfer/page_geometry.h"
+#include "attention/flashinfer/page_indices.h"
 #include "attention/flashinfer/tile_schedule.h"
 #include "tests/attention_cuda_built.h"
 #include "tests/attention_cuda_fixture.h"
@@ -537,6 +538,55 @@ TEST(EightBits) {
 }
 
 // What plans set aside for upstream's schedules is enough for any, and each covers its queries.
+// The host writes few indices, a kernel many.
+TEST(PageIndicesAreTheSameFromHostAndKernel) {
+  if (!WhyNoGpu().empty()) return;
+  constexpr int32_t kSequences = 7;
+  constexpr int64_t kStride = 300;
+  GpuStream stream;
+  std::mt19937 random(1);
+  std::vector<int32_t> page_start = {0};
+  std::vector<int32_t> slot;
+  std::vector<int32_t> table(kSequences * kStride);
+  for (int32_t i = 0; i < kSequences; ++i) {
+    const int32_t pages = i == 3 ? 0 : static_cast<int32_t>(random() % kStride);
+    page_start.push_back(page_start.back() + pages);
+    slot.push_back(static_cast<int32_t>(random() % 1000));
+  }
+  for (int32_t& block : table) block = static_cast<int32_t>(random() % 100000);
+  const auto count = static_cast<size_t>(page_start.back());
+  const auto on_device = [](const std::vector<int32_t>& from) {
+    attention::cuda::DeviceBuffer to(from.size() * sizeof(int32_t));
+    Gpu(cudaMemcpy(to.data(), from.data(), to.bytes(), cudaMemcpyHostToDevice), "cudaMemcpy");
+    return to;
+  };
+  const auto page_start_there = on_device(page_start);
+  const auto slot_there = on_device(slot);
+  const auto table_there = on_device(table);
+  for (const bool paged : {false, true}) {
+    std::vector<int32_t> written(count, -1);
+    std::vector<int32_t> filled(count, -1);
+    const auto filled_there = on_device(filled);
+    const flashinfer::PageSteps steps =
+        paged ? flashinfer::PageSteps{} : flashinfer::PageSteps{7, 2};
+    flashinfer::WritePageIndices({kSequences, page_start.data(), slot.data(), steps,
+                                  paged ? table.data() : nullptr, kStride, written.data()});
+    flashinfer::FillPageIndices(
+        {kSequences, page_start_there.data<int32_t>(), slot_there.data<int32_t>(), steps,
+         paged ? table_there.data<int32_t>() : nullptr, kStride, filled_there.data<int32_t>()},
+        stream.handle());
+    stream.Synchronize();
+    Gpu(cudaMemcpy(filled.data(), filled_there.data(), filled_there.bytes(),
+                   cudaMemcpyDeviceToHost),
+        "cudaMemcpy");
+    CHECK(written == filled);
+    const auto last = static_cast<size_t>(page_start[2]) - 1;  // of the second sequence
+    const int32_t page = page_start[2] - page_start[1] - 1;
+    CHECK_EQ(written[last],
+             paged ? table[static_cast<size_t>(kStride + page)] : slot[1] * 7 + page * 2);
+  }
+}
+
 TEST(SchedulesFitWhatIsSetAside) {
   if (!WhyNoGpu().empty()) return;
   int device = 0;

@@ -140,10 +140,13 @@ function compareCase(one: PlacedCase, other: PlacedCase, { threshold, drift }: L
     })
 }
 
-/** A ratio within rounds owes nothing to the machine's speed, and what is exact nothing to noise. */
-function limitOf({ symbol, exact }: Unit, spread: readonly number[], drift: number): number {
+/**
+ * What is exact owes nothing to the machine. A ratio within rounds does: where one of the two leans on
+ * caches and the other on memory, a machine that has changed in one of them changes their ratio.
+ */
+function limitOf({ exact }: Unit, spread: readonly number[], drift: number): number {
   const noise = Math.max(leastChange, spreads * Math.max(0, ...spread))
-  return exact || symbol === '×' ? noise : noise + drift
+  return exact ? noise : noise + drift
 }
 
 function change({ better }: Unit, a: number | null, b: number | null): number | null {

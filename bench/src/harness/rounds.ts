@@ -22,6 +22,13 @@ export interface Rounds<Pending, Sample> {
   readonly signal?: AbortSignal
 }
 
+/**
+ * Between rounds of little work, so that they lie seconds apart: on a shared machine somebody else's
+ * work slows single calls down for tenths of a second, and short rounds without a rest would all fall
+ * into such a time, or all beside it.
+ */
+export const rest = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms))
+
 /** When rounds go on, unless something else is said. */
 export type RoundLimits = Omit<Rounds<never, never>, 'subjects' | 'endRound' | 'collect'>
 

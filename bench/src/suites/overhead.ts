@@ -29,7 +29,7 @@ export const overheadWith = (open: OpenBackends): Suite => ({
     const { isGpu } = device
     const shape = settings.shapes?.[0] ?? namedShape(isGpu ? 'llama-3-8b' : 'smollm2-135m')
     const caches = settings.caches ?? own(isGpu)
-    const passes = optionNumber(context, 'passes', settings.quick ? 60 : 300)
+    const passes = optionNumber(context, 'passes', settings.quick ? 60 : isGpu ? 300 : 1200)
     // Short: on a GPU it is not to be what is waited for, on the CPU the attention is part of run.
     const sequences = optionNumber(context, 'sequences', isGpu ? 256 : 4)
     const length = optionNumber(context, 'length', isGpu ? 64 : 8)

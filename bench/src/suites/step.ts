@@ -41,7 +41,8 @@ export const step: Suite = {
     return {
       protocol: {
         timer: 'the host, around one call from JavaScript',
-        order: 'blocks of steps of one cache; blocks shuffled within rounds',
+        order:
+          'blocks of steps of one cache; blocks shuffled within rounds; short rounds 10 to 25 ms apart',
         paceMs,
         warmUp: 'a fourth of the steps, with turnover on a CPU more; nothing to map: a round',
         mapper: 'null: a pool needs none',

@@ -49,6 +49,13 @@ class Staging {
   T* Device(Staged<T> array) const {
     return reinterpret_cast<T*>(device_.data<char>() + array.offset);
   }
+  // What the device will find at `array`, which is in here.
+  template <typename T>
+  const T* OnHost(const T* array) const {
+    return reinterpret_cast<const T*>(
+        entries_[current_]->memory.template data<char>() +
+        (reinterpret_cast<const char*>(array) - device_.data<char>()));
+  }
   // Of this pass's arrays the bytes from `end` on are not used: the tail begins there, in the same
   // place whenever the same is used.
   void EndArrays(size_t end) { used_ = TailAfter(end); }

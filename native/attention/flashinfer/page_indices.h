@@ -10,7 +10,7 @@
 
 namespace vattention::flashinfer {
 
-// On the device.
+// All on the device, or all on the host.
 struct PageIndices {
   int32_t sequences;
   const int32_t* page_start;   // [sequences + 1]: first of each sequence's pages in `page`
@@ -21,7 +21,9 @@ struct PageIndices {
   int32_t* page;  // written
 };
 
-// Enqueues it. Throws CudaError.
+// On the host.
+void WritePageIndices(const PageIndices& indices);
+// On the device: enqueues it. Throws CudaError.
 void FillPageIndices(const PageIndices& indices, cudaStream_t stream);
 
 }  // namespace vattention::flashinfer

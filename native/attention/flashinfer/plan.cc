@@ -8,7 +8,6 @@
 #include "attention/cuda/unsupported.h"
 #include "attention/flashinfer/decode.h"
 #include "attention/flashinfer/dispatch.h"
-#include "attention/flashinfer/page_indices.h"
 
 namespace vattention::flashinfer {
 
@@ -39,6 +38,8 @@ constexpr int64_t kLargestTile = 128;
 constexpr size_t kInvariantPartialBytes = size_t{128} << 20;
 constexpr int64_t kInvariantParts = 64;
 constexpr int64_t kInvariantTokens = 1024;
+// Indices of pages up to which the host writes them, in less time than it launches a kernel.
+constexpr int64_t kFewIndices = 4096;
 // Of a schedule's place among those of other groups, at most.
 constexpr size_t kSchedulePadding = 256;
 // Upstream computes places of rows in 32 bits.
@@ -177,7 +178,7 @@ void Plan::AllocateOwn() {
   const auto sequences = static_cast<size_t>(problem().max_sequences);
   page_start_ = staging().Add<int32_t>(sequences + static_cast<size_t>(MaxGroups()));
   last_page_tokens_ = staging().Add<int32_t>(sequences);
-  staging().AddTail(MaxScheduleBytes());
+  staging().AddTail(MaxScheduleBytes() + kFewIndices * sizeof(int32_t));
   partial_ = DeviceBuffer(MaxPartialBytes());
   page_indices_.emplace_back(sequences * static_cast<size_t>(LongestPages()) * sizeof(int32_t));
 }
@@ -324,18 +325,48 @@ vattn_status Plan::PlanGroups(std::span<const RowGroup> groups, vattn_error* err
     starts += group.members.size() + 1;
     place += group.members.size();
   }
+  StageIndices(pages);
   return VATTN_OK;
 }
 
-void Plan::AfterUpload() {
+PageIndices Plan::IndicesOf(size_t index) const {
+  const RowGroup& group = groups()[index];
+  PageIndices indices{};
+  indices.sequences = group.count();
+  indices.page_start = plans_[index].launch.page_start;
+  indices.slot = group.slot;
+  indices.block_table = group.block_table;
+  indices.block_table_stride = group.block_table_stride;
+  return indices;
+}
+
+void Plan::StageIndices(int64_t pages) {
+  staged_indices_ = nullptr;
+  // A captured plan has them in one place, whatever the batch.
+  const int64_t most =
+      graph() ? problem().graph_sequences * CeilDiv(problem().graph_max_length, PageTokens())
+              : pages;
+  if (geometry_.steps.size() > 1 || most > kFewIndices) return;
+  const attention::cuda::Staged<int32_t> staged = {staging().tail().offset};
   for (size_t i = 0; i < plans_.size(); ++i) {
-    const RowGroup& group = groups()[i];
-    PageIndices indices{};
-    indices.sequences = group.count();
-    indices.page_start = plans_[i].launch.page_start;
-    indices.slot = group.slot;
-    indices.block_table = group.block_table;
-    indices.block_table_stride = group.block_table_stride;
+    PageIndices indices = IndicesOf(i);
+    indices.page_start = staging().OnHost(indices.page_start);
+    indices.slot = staging().OnHost(indices.slot);
+    if (indices.block_table != nullptr) {
+      indices.block_table = staging().OnHost(indices.block_table);
+    }
+    indices.steps = geometry_.steps.front();
+    indices.page = staging().Host(staged);
+    WritePageIndices(indices);
+  }
+  staged_indices_ = staging().Device(staged);
+  staging().Take(static_cast<size_t>(pages) * sizeof(int32_t));
+}
+
+void Plan::AfterUpload() {
+  if (staged_indices_ != nullptr) return;
+  for (size_t i = 0; i < plans_.size(); ++i) {
+    PageIndices indices = IndicesOf(i);
     for (size_t j = 0; j < geometry_.steps.size(); ++j) {
       indices.steps = geometry_.steps[j];
       indices.page = page_indices_[j].data<int32_t>();
@@ -355,7 +386,8 @@ LseLayout Plan::Attend(size_t index, const LayerCall& call) {
   const vattn_tensor& value = *call.value_cache;
   launch.key = {key.data, geometry.key_page_stride, key.stride[1], key.stride[2]};
   launch.value = {value.data, geometry.value_page_stride, value.stride[1], value.stride[2]};
-  launch.page = page_indices_[geometry.steps].data<int32_t>();
+  launch.page =
+      staged_indices_ != nullptr ? staged_indices_ : page_indices_[geometry.steps].data<int32_t>();
   CheckRows(launch.query, launch.rows, launch.query_heads);
   switch (plan.kernel) {
     case Kernel::kPrefill:

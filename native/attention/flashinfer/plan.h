@@ -10,6 +10,7 @@
 #include "attention/flashinfer/hopper.h"
 #include "attention/flashinfer/launch.h"
 #include "attention/flashinfer/page_geometry.h"
+#include "attention/flashinfer/page_indices.h"
 #include "attention/flashinfer/tile_schedule.h"
 
 namespace vattention::flashinfer {
@@ -70,6 +71,10 @@ class Plan : public attention::cuda::DevicePlan {
   // Stages the group's pages behind the `*pages` of the groups before. False: too many tokens.
   bool StagePages(const RowGroup& group, size_t starts, size_t place, int64_t* pages);
   void MakeSchedule(const RowGroup& group, size_t starts, GroupPlan* plan);
+  // Of groups()[index], on the device, but for where they are written.
+  PageIndices IndicesOf(size_t index) const;
+  // Stages the indices of all groups where they are few. `pages`: of all groups.
+  void StageIndices(int64_t pages);
 
   const PrefillKernel prefill_;
   // Pages of a part of the keys that decoding rows are divided into, whatever their batch; 0: as
@@ -86,6 +91,8 @@ class Plan : public attention::cuda::DevicePlan {
   // For each of geometry_.steps: those of all groups, one after the other. They stay where they
   // are, for captured graphs.
   std::vector<attention::cuda::DeviceBuffer> page_indices_;
+  // Few indices are staged instead; NULL: they are not few.
+  const int32_t* staged_indices_ = nullptr;
 };
 
 // The same with the kernels for Hopper.

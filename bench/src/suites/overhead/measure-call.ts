@@ -1,7 +1,7 @@
 import { hostTensor } from '@vattention/core'
 import { slice, type AttentionBackend, type Tensor } from '@vattention/interface'
 
-import { atMost, interleave, must, refusal, summarize } from '../../harness/index.ts'
+import { atMost, interleave, must, refusal, rest, summarize } from '../../harness/index.ts'
 import type { NamedCache, NamedShape, SuiteContext } from '../../suite/index.ts'
 import { openCache } from '../memory/open-cache.ts'
 
@@ -21,6 +21,9 @@ export interface EmptyCalls {
 /** Of a call from JavaScript, beyond the kernel, over the CPU's own layout. */
 const requiredUs = 2
 const requiredCache = 'split'
+
+/** Between rounds. */
+const restMs = 100
 
 /** Tokens that each sequence has already. */
 const length = 16
@@ -66,8 +69,7 @@ export async function measureEmptyCalls(
     }
     const found = await interleave({
       subjects: Object.fromEntries([...open].map(([name, one]) => [name, () => microseconds(one)])),
-      // Signals are heard between rounds.
-      endRound: () => new Promise((done) => setImmediate(done)),
+      endRound: () => rest(restMs),
       collect: (_, us) => us,
       ...{ most, warmUp: 2, budgetMs, clock, random, signal },
     })

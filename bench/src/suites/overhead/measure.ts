@@ -6,6 +6,7 @@ import {
   Noise,
   QueryRows,
   refusal,
+  rest,
   Subject,
   uniformPass,
   WrongResult,
@@ -15,6 +16,9 @@ import { fromNative } from './native.ts'
 import { Pass, type PassTensors, type PassTimes, type ReplayTimes } from './pass.ts'
 import { recordPasses } from './record.ts'
 import { blockPasses, timeBlock } from './time-block.ts'
+
+/** Between rounds, which take a few milliseconds on the CPU. */
+const restMs = 200
 
 /** What is measured. */
 export interface Overhead {
@@ -86,6 +90,7 @@ export async function measureOverhead(
     await interleave({
       subjects: Object.fromEntries(all),
       collect: () => undefined,
+      endRound: () => rest(restMs),
       most: Math.ceil(passes / blockPasses),
       warmUp: 0, // each block has its own
       budgetMs: about.budgetMs,

@@ -1,6 +1,6 @@
 import type { PagedView, Sequence } from '@vattention/interface'
 
-import { interleave, latencies, must } from '../../harness/index.ts'
+import { interleave, latencies, must, rest } from '../../harness/index.ts'
 import {
   tokenBytes,
   type NamedCache,
@@ -21,6 +21,9 @@ interface Call {
 
 /** Calls of a subject in one round. */
 const callsPerRound = 20
+
+/** Between rounds. */
+const restMs = 10
 
 const promptTokens = 1024
 const prefixTokens = 2048
@@ -55,7 +58,7 @@ export async function measureCalls(context: SuiteContext, about: Calls): Promise
         collect: (name, us: number[]) => found.get(name)!.push(...us),
         most: about.rounds,
         budgetMs: about.budgetMs / about.caches.length,
-        endRound: () => new Promise((done) => setImmediate(done)),
+        endRound: () => rest(restMs),
         ...{ clock, random, signal },
       })
       for (const [call, callUs] of found) {
