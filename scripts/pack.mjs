@@ -26,6 +26,7 @@ import { pathToFileURL } from 'node:url'
 
 import { artifactFolder } from './artifacts.mjs'
 import { bootstrap, root } from './bootstrap.mjs'
+import { cudaAddons } from './cuda/addons.mjs'
 import { runNx } from './nx.mjs'
 import { BootstrapError, mebibytes, runMain } from './progress.mjs'
 
@@ -48,14 +49,6 @@ export function publishedPackages() {
   return [...readdirSync(join(root, 'packages')), 'bench'].filter(
     (name) => !readJson(join(folderOf(name), 'package.json')).private,
   )
-}
-
-/** Addons that run on NVIDIA GPUs, by package. */
-const cudaAddons = {
-  'flash-attention-2': 'addon.node',
-  'flash-attention-3': 'addon.node',
-  flashinfer: 'addon.node',
-  'paged-attention': 'backend.node',
 }
 
 /** Whether the package has an addon of its own. */

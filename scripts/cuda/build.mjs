@@ -11,6 +11,7 @@ import { prepareBuildFolder } from '../build-folder.mjs'
 import { cacheFolder } from '../cache-folder.mjs'
 import { execute } from '../fetch.mjs'
 import { BootstrapError, mebibytes, runMain, say } from '../progress.mjs'
+import { cudaAddons } from './addons.mjs'
 import { cudaEnvironment } from './environment.mjs'
 import { duration, runNinja } from './ninja.mjs'
 import { objectCacheHits, objectCacheLog } from './object-cache.mjs'
@@ -19,10 +20,12 @@ import { availableMemory, checkResources, heavyBytes, lightBytes, planJobs } fro
 
 /** Targets of the tree, and the files that they leave. */
 const products = {
-  'flash-attention-2': ['flash-attention-2_addon', 'packages/flash-attention-2/addon.node'],
-  'flash-attention-3': ['flash-attention-3_addon', 'packages/flash-attention-3/addon.node'],
-  flashinfer: ['flashinfer_addon', 'packages/flashinfer/addon.node'],
-  'paged-attention': ['paged-attention_addon', 'packages/paged-attention/backend.node'],
+  ...Object.fromEntries(
+    Object.entries(cudaAddons).map(([name, file]) => [
+      name,
+      [`${name}_addon`, `packages/${name}/${file}`],
+    ]),
+  ),
   tests: ['gpu_tests'],
   benches: ['gpu_benches'],
   examples: ['own_engine', 'native/build-cuda/examples/own_engine'],

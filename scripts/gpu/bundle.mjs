@@ -35,6 +35,7 @@ import { Pieces } from './pieces.mjs'
 import { placeSanitizer } from './sanitizer.mjs'
 import { checkSize, largestBundle } from './size.mjs'
 import { runtimeFolder, stageJavaScript } from './stage.mjs'
+import { staleAddon } from './stale.mjs'
 
 /** What Node needs and a bare machine may lack; used there only when Node does not start without. */
 const nodeLibraries = ['libstdc++.so.6', 'libgcc_s.so.1']
@@ -83,6 +84,8 @@ async function makeFolders(root, work, { without, sanitizer, env }) {
     for (const file of files.filter((each) => each.endsWith('.node'))) checkLoads(file)
     if (files.length > 0) add(name, files.map((file) => basename(file)).join(', '), files)
     else say(`packages/${name} has no addon: what needs it will say so. (npm run build:cuda)`)
+    const stale = staleAddon(root, name)
+    if (stale) say(`${stale.addon} is older than ${stale.source}. (npm run build:cuda)`)
   }
   const native = { tests: placeNativeTests, benches: placeNativeBenches }
   for (const [kind, place] of Object.entries(native)) {

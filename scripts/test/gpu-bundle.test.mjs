@@ -12,6 +12,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -26,6 +27,7 @@ import { makePart } from '../gpu/parts.mjs'
 import { Pieces } from '../gpu/pieces.mjs'
 import { checkSize } from '../gpu/size.mjs'
 import { stageTree } from '../gpu/stage.mjs'
+import { staleAddon } from '../gpu/stale.mjs'
 
 let folder
 beforeAll(() => {
@@ -52,6 +54,35 @@ describe('the size of a bundle', () => {
     expect(() => checkSize(bundle, 2 ** 22)).toThrow(
       /4\.0 MiB, and 4\.0 MiB is the limit:\n +3\.0 MiB {2}parts\/node\.tar\.gz\n +1\.0 MiB {2}parts\/core\.tar\.br\n/,
     )
+  })
+})
+
+describe('an addon that is older than its sources', () => {
+  const tree = () => join(folder, 'stale')
+  const at = (path, seconds) => {
+    place(join(tree(), path), '')
+    utimesSync(join(tree(), path), seconds, seconds)
+  }
+
+  it('is told with the source that was changed last', () => {
+    at('packages/flashinfer/addon.node', 100)
+    at('native/attention/flashinfer/plan.cc', 90)
+    at('native/attention/flash_attention_2/plan.cc', 200)
+    at('native/attention/cuda/README.md', 200)
+    expect(staleAddon(tree(), 'flashinfer')).toBeUndefined()
+    at('native/attention/flashinfer/launch.h', 101)
+    at('native/attention/cuda/staging.cc', 102)
+    expect(staleAddon(tree(), 'flashinfer')).toEqual({
+      addon: 'packages/flashinfer/addon.node',
+      source: 'native/attention/cuda/staging.cc',
+    })
+  })
+
+  it('is not one that is missing, nor one for other processors', () => {
+    at('native/attention/cpu/plan.cc', 200)
+    at('packages/cpu/addon.node', 100)
+    expect(staleAddon(tree(), 'cpu')).toBeUndefined()
+    expect(staleAddon(tree(), 'paged-attention')).toBeUndefined()
   })
 })
 
