@@ -537,7 +537,6 @@ TEST(EightBits) {
   }
 }
 
-// What plans set aside for upstream's schedules is enough for any, and each covers its queries.
 // The host writes few indices, a kernel many.
 TEST(PageIndicesAreTheSameFromHostAndKernel) {
   if (!WhyNoGpu().empty()) return;
@@ -587,6 +586,7 @@ TEST(PageIndicesAreTheSameFromHostAndKernel) {
   }
 }
 
+// What plans set aside for upstream's schedules is enough for any, and each covers its queries.
 TEST(SchedulesFitWhatIsSetAside) {
   if (!WhyNoGpu().empty()) return;
   int device = 0;

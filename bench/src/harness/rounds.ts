@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+
 import type { Clock } from './clock.ts'
 import { shuffle, type Random } from './random.ts'
 
@@ -7,6 +9,12 @@ export interface Rounds<Pending, Sample> {
   readonly subjects: Readonly<Record<string, () => Pending | Promise<Pending>>>
   /** Called after each round: waits for the device. */
   readonly endRound?: () => Promise<void>
+  /**
+   * After each round, so that rounds of little work lie seconds apart: on a shared machine somebody
+   * else's work slows single calls down for tenths of a second, and short rounds without a rest would
+   * all fall into such a time, or all beside it. Defaults to none.
+   */
+  readonly restMs?: number
   /** A sample of what a measurement left, made after `endRound`. */
   readonly collect: (name: string, pending: Pending) => Sample
   readonly most: number
@@ -22,15 +30,8 @@ export interface Rounds<Pending, Sample> {
   readonly signal?: AbortSignal
 }
 
-/**
- * Between rounds of little work, so that they lie seconds apart: on a shared machine somebody else's
- * work slows single calls down for tenths of a second, and short rounds without a rest would all fall
- * into such a time, or all beside it.
- */
-export const rest = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms))
-
 /** When rounds go on, unless something else is said. */
-export type RoundLimits = Omit<Rounds<never, never>, 'subjects' | 'endRound' | 'collect'>
+export type RoundLimits = Omit<Rounds<never, never>, 'subjects' | 'endRound' | 'restMs' | 'collect'>
 
 /**
  * Measures subjects against each other: every round measures each of them once, in an order of its
@@ -42,6 +43,7 @@ export type RoundLimits = Omit<Rounds<never, never>, 'subjects' | 'endRound' | '
 export async function interleave<Pending, Sample>({
   subjects,
   endRound = () => Promise.resolve(),
+  restMs,
   collect,
   most,
   least = 3,
@@ -64,6 +66,7 @@ export async function interleave<Pending, Sample>({
       pending.push([name, await subjects[name]!()])
     }
     await endRound()
+    if (restMs !== undefined) await sleep(restMs)
     if (pending.length < names.length) break
     if (round >= 0) for (const [name, one] of pending) samples[name]!.push(collect(name, one))
     longestRound = Math.max(longestRound, clock.now() - begun)

@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+
 import type { BenchDevice, DevicePoint } from './bench-device.ts'
 import { interleave, type RoundLimits } from './rounds.ts'
 
@@ -125,8 +127,6 @@ function between(points: readonly DevicePoint[], at: number, launches: number): 
   return samples
 }
 
-const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
-
 /**
  * The first launches after a pause: each of them timed, until `spanMs` have passed on the GPU.
  */
@@ -137,7 +137,7 @@ export async function timeBurst(
 ): Promise<Sample[]> {
   const { layers, launchMs, pauseMs, spanMs } = about
   await device.synchronize()
-  await pause(pauseMs)
+  await sleep(pauseMs)
   const count = Math.max(1, Math.min(64, Math.round(spanMs / launchMs)))
   device.flush()
   const points = [device.point()]

@@ -48,7 +48,7 @@ const explanation = html`<p>
 /** What limits are wider by. */
 const machineList = (changes: readonly MachineChange[]) =>
   list(
-    'The machine itself, in b beside a: limits of times and rates are wider by the most of these',
+    'The machine itself, in b beside a: limits are wider by the most of these, but for what is exact',
     changes.map((change) => machineText(change, ', then ')),
   )
 

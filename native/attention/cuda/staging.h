@@ -21,6 +21,9 @@ struct Staged {
 
 class Staging {
  public:
+  // Of what is taken of the tail.
+  static constexpr size_t kTailAlignment = 256;
+
   Staging() = default;
   ~Staging();
   Staging(const Staging&) = delete;
@@ -33,7 +36,8 @@ class Staging {
     bytes_ = offset + count * sizeof(T);
     return {offset};
   }
-  // Likewise: bytes of tail, room behind the arrays as far as a pass uses them.
+  // Likewise: bytes of tail, room behind the arrays as far as a pass uses them. What is taken of it
+  // is rounded up to its alignment.
   void AddTail(size_t bytes) { tail_bytes_ = bytes; }
   void Allocate();
   uint64_t bytes() const { return TailAfter(bytes_) + tail_bytes_; }
@@ -76,7 +80,9 @@ class Staging {
   };
   std::unique_ptr<Entry> MakeEntry() const;
 
-  static size_t TailAfter(size_t end) { return (end + 255) / 256 * 256; }
+  static size_t TailAfter(size_t end) {
+    return (end + kTailAlignment - 1) / kTailAlignment * kTailAlignment;
+  }
 
   size_t bytes_ = 0;  // of the arrays
   size_t tail_bytes_ = 0;

@@ -40,8 +40,6 @@ constexpr int64_t kInvariantParts = 64;
 constexpr int64_t kInvariantTokens = 1024;
 // Indices of pages up to which the host writes them, in less time than it launches a kernel.
 constexpr int64_t kFewIndices = 4096;
-// Of a schedule's place among those of other groups, at most.
-constexpr size_t kSchedulePadding = 256;
 // Upstream computes places of rows in 32 bits.
 constexpr int64_t kMaxElements = std::numeric_limits<uint32_t>::max();
 
@@ -130,7 +128,7 @@ size_t Plan::MaxScheduleBytes() const {
   for (const Kernel kernel : {Kernel::kPrefill, Kernel::kDecode, Kernel::kHopper}) {
     if (kernel == Kernel::kDecode && !MayUseCudaCores()) continue;
     if (kernel == Kernel::kHopper && prefill_ != PrefillKernel::kHopper) continue;
-    bytes += groups * (GroupBytes(kernel, 1, 1) + kSchedulePadding) +
+    bytes += groups * (GroupBytes(kernel, 1, 1) + attention::cuda::Staging::kTailAlignment) +
              GroupBytes(kernel, problem().max_sequences, MaxRows());
   }
   return bytes;

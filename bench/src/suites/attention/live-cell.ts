@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+
 import {
   checkedSubjects,
   launchesFor,
@@ -96,7 +98,7 @@ export class LiveCell {
       recorder.skip(this.#cell.where, 'interrupted before its first round')
     }
     // Readings of clocks are written a moment later.
-    if (device.isGpu) await new Promise((resolve) => setTimeout(resolve, 150))
+    if (device.isGpu) await sleep(150)
     this.#bench.telemetry.read()
     return samples
   }

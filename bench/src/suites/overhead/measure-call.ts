@@ -1,7 +1,7 @@
 import { hostTensor } from '@vattention/core'
 import { slice, type AttentionBackend, type Tensor } from '@vattention/interface'
 
-import { atMost, interleave, must, refusal, rest, summarize } from '../../harness/index.ts'
+import { atMost, interleave, must, refusal, summarize } from '../../harness/index.ts'
 import type { NamedCache, NamedShape, SuiteContext } from '../../suite/index.ts'
 import { openCache } from '../memory/open-cache.ts'
 
@@ -69,7 +69,7 @@ export async function measureEmptyCalls(
     }
     const found = await interleave({
       subjects: Object.fromEntries([...open].map(([name, one]) => [name, () => microseconds(one)])),
-      endRound: () => rest(restMs),
+      restMs,
       collect: (_, us) => us,
       ...{ most, warmUp: 2, budgetMs, clock, random, signal },
     })

@@ -6,7 +6,6 @@ import {
   Noise,
   QueryRows,
   refusal,
-  rest,
   Subject,
   uniformPass,
   WrongResult,
@@ -90,7 +89,7 @@ export async function measureOverhead(
     await interleave({
       subjects: Object.fromEntries(all),
       collect: () => undefined,
-      endRound: () => rest(restMs),
+      restMs,
       most: Math.ceil(passes / blockPasses),
       warmUp: 0, // each block has its own
       budgetMs: about.budgetMs,

@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+
 import { interleave, launchesFor, uniformPass, type AttentionPass } from '../../harness/index.ts'
 import type { RoundCounts } from '../attention/attention-cell.ts'
 import type { AttentionBench, Pairing } from '../attention/attention-bench.ts'
@@ -115,7 +117,7 @@ async function samplesOf(
       recorder.skip(where, 'interrupted before its first round')
     }
     // Readings of clocks are written a moment later.
-    if (device.isGpu) await new Promise((resolve) => setTimeout(resolve, 150))
+    if (device.isGpu) await sleep(150)
     bench.telemetry.read()
     return samples
   } finally {

@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+
 import { timeBurst, timeHeld, type Sample } from '../../harness/index.ts'
 import type { AttentionBench } from '../attention/attention-bench.ts'
 import type { LiveSubject } from '../attention/attention-cell.ts'
@@ -44,7 +46,7 @@ export async function timePower(
     ? []
     : await timeHeld(device, timed, { launchMs, holdMs, settleMs })
   // Readings of clocks are written a moment later.
-  await new Promise((resolve) => setTimeout(resolve, 150))
+  await sleep(150)
   bench.telemetry.read()
   return { burst, sustained }
 }

@@ -1,6 +1,6 @@
 import type { PagedView, Sequence } from '@vattention/interface'
 
-import { interleave, latencies, must, rest } from '../../harness/index.ts'
+import { interleave, latencies, must } from '../../harness/index.ts'
 import {
   tokenBytes,
   type NamedCache,
@@ -58,7 +58,7 @@ export async function measureCalls(context: SuiteContext, about: Calls): Promise
         collect: (name, us: number[]) => found.get(name)!.push(...us),
         most: about.rounds,
         budgetMs: about.budgetMs / about.caches.length,
-        endRound: () => rest(restMs),
+        restMs,
         ...{ clock, random, signal },
       })
       for (const [call, callUs] of found) {

@@ -1,4 +1,4 @@
-import { latencies, must, interleave, rest } from '../../harness/index.ts'
+import { latencies, must, interleave } from '../../harness/index.ts'
 import type { Sequence } from '@vattention/interface'
 import type { NamedShape, SuiteContext } from '../../suite/index.ts'
 import type { BenchCache } from '../memory/open-cache.ts'
@@ -64,11 +64,12 @@ export async function measureNothingToMap(
         subjects.map((subject) => [subject.variant.name, () => grow(subject)]),
       ),
       collect: () => undefined,
-      endRound: async () => {
+      endRound: () => {
         // The first round warms up.
         if (round++ === 0) for (const { found } of subjects) reset(found)
-        await rest(restMs)
+        return Promise.resolve()
       },
+      restMs,
       most: Math.ceil(steps / (most - 1)),
       ...{ budgetMs, clock, random, signal },
     })
