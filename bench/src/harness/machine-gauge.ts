@@ -6,6 +6,7 @@ import { copy, hostTensor, type HostTensor } from '@vattention/core'
 
 import type { Gauges } from '../result/index.ts'
 import type { Clock } from './clock.ts'
+import { HostReader } from './host-reader.ts'
 import type { Random } from './random.ts'
 import { median, summarize } from './statistics.ts'
 
@@ -13,8 +14,11 @@ const hashedBytes = 2 ** 21
 const copiedBytes = 2 ** 23
 /** More than a core has caches of its own for. */
 const readBytes = 2 ** 25
+/** By all cores together: last-level caches hold a part of it at most. */
+const readTogetherBytes = 2 ** 27
 /** At each look. */
 const repeats = 3
+const msBetweenGlances = 1000
 
 /** Rates by key with unit. */
 type Rates = Record<string, number[]>
@@ -30,41 +34,64 @@ function together(looks: readonly Rates[]): Rates {
 const mapValues = <T>(rates: Rates, of: (some: readonly number[]) => T): Record<string, T> =>
   Object.fromEntries(Object.entries(rates).map(([name, some]) => [name, of(some)]))
 
+/** What suites do between rounds: see `MachineGauge.glance`. */
+export type MachineGlance = () => void
+
 /** Does the same small pieces of work between cells, and tells how long they took. */
-export class MachineGauge implements Disposable {
+export class MachineGauge implements AsyncDisposable {
   readonly #clock: Clock
+  readonly #reader: HostReader | undefined
   readonly #bytes = Buffer.alloc(hashedBytes, 1)
   readonly #from: HostTensor = hostTensor('float8_e4m3', [copiedBytes])
   readonly #to: HostTensor = hostTensor('float8_e4m3', [copiedBytes])
   readonly #read = Buffer.alloc(readBytes, 2)
   readonly #looks: Rates[] = []
+  /** Where in `#looks` the last two whole ones are. */
+  #whole: readonly number[] = []
+  #glanced = -Infinity
 
-  constructor(clock: Clock) {
+  private constructor(clock: Clock, reader: HostReader | undefined) {
     this.#clock = clock
+    this.#reader = reader
+  }
+
+  /**
+   * @param allCores Whether memory is read by all cores at once, too: what limits attention on a CPU,
+   * which neighbours on a shared machine take from each other for seconds at a time.
+   */
+  static async open(clock: Clock, allCores: boolean): Promise<MachineGauge> {
+    return new MachineGauge(clock, allCores ? await HostReader.open(readTogetherBytes) : undefined)
   }
 
   /** Takes some tens of milliseconds. */
   look(): void {
     const rates: Rates = {}
-    const measure = (name: string, bytes: number, work: () => void) => {
-      const begun = this.#clock.now()
-      work()
-      const ms = this.#clock.now() - begun
-      // A clock that stands still tells nothing.
-      if (ms > 0) (rates[name] ??= []).push(bytes / ms / 1e6)
-    }
     for (let i = 0; i < repeats; i++) {
-      measure('hashingGbPerSecond', hashedBytes, () => {
+      this.#measure(rates, 'hashingGbPerSecond', hashedBytes, () => {
         createHash('sha256').update(this.#bytes).digest()
       })
-      measure('readingGbPerSecond', readBytes, () => this.#read.indexOf(1))
-      measure('copyingGbPerSecond', 2 * copiedBytes, () => copy(this.#from, this.#to))
-      measure('newMemoryGbPerSecond', copiedBytes, () => {
+      this.#measure(rates, 'readingGbPerSecond', readBytes, () => this.#read.indexOf(1))
+      this.#measure(rates, 'copyingGbPerSecond', 2 * copiedBytes, () => copy(this.#from, this.#to))
+      this.#measure(rates, 'newMemoryGbPerSecond', copiedBytes, () => {
         using fresh = hostTensor('float8_e4m3', [copiedBytes])
         copy(this.#from, fresh)
       })
+      this.#readTogether(rates)
     }
+    this.#whole = [...this.#whole.slice(-1), this.#looks.length]
     this.#looks.push(rates)
+  }
+
+  /**
+   * Between rounds of what is measured, however often: once a second memory is read by all cores,
+   * which takes about ten milliseconds. A cell lasts longer than the machine stays as it is.
+   */
+  readonly glance: MachineGlance = () => {
+    if (!this.#reader || this.#clock.now() - this.#glanced < msBetweenGlances) return
+    const rates: Rates = {}
+    this.#readTogether(rates)
+    this.#looks.push(rates)
+    this.#glanced = this.#clock.now()
   }
 
   /** Rates of all looks. */
@@ -72,13 +99,28 @@ export class MachineGauge implements Disposable {
     return mapValues(together(this.#looks), (rates) => summarize(rates, random))
   }
 
-  /** Medians of the last two looks: before and after what was between them. */
+  /** Medians of the last two looks and the glances between them. */
   around(): Record<string, number> {
-    return mapValues(together(this.#looks.slice(-2)), median)
+    return mapValues(together(this.#looks.slice(this.#whole[0])), median)
   }
 
-  [Symbol.dispose](): void {
+  async [Symbol.asyncDispose](): Promise<void> {
     this.#from[Symbol.dispose]()
     this.#to[Symbol.dispose]()
+    await this.#reader?.close()
+  }
+
+  #readTogether(rates: Rates): void {
+    const reader = this.#reader
+    if (!reader) return
+    this.#measure(rates, 'readingOnAllCoresGbPerSecond', reader.bytes, () => reader.read())
+  }
+
+  #measure(rates: Rates, name: string, bytes: number, work: () => void): void {
+    const begun = this.#clock.now()
+    work()
+    const ms = this.#clock.now() - begun
+    // A clock that stands still tells nothing.
+    if (ms > 0) (rates[name] ??= []).push(bytes / ms / 1e6)
   }
 }

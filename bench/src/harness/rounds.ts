@@ -15,6 +15,8 @@ export interface Rounds<Pending, Sample> {
    * all fall into such a time, or all beside it. Defaults to none.
    */
   readonly restMs?: number
+  /** After each round, and before its rest: `SuiteContext.glance`. Defaults to nothing. */
+  readonly glance?: () => void
   /** A sample of what a measurement left, made after `endRound`. */
   readonly collect: (name: string, pending: Pending) => Sample
   readonly most: number
@@ -44,6 +46,7 @@ export async function interleave<Pending, Sample>({
   subjects,
   endRound = () => Promise.resolve(),
   restMs,
+  glance = () => undefined,
   collect,
   most,
   least = 3,
@@ -66,6 +69,7 @@ export async function interleave<Pending, Sample>({
       pending.push([name, await subjects[name]!()])
     }
     await endRound()
+    glance()
     if (restMs !== undefined) await sleep(restMs)
     if (pending.length < names.length) break
     if (round >= 0) for (const [name, one] of pending) samples[name]!.push(collect(name, one))

@@ -52,8 +52,11 @@ export async function runSuite(suite: Suite, run: SuiteRunOptions): Promise<Suit
   const before = device.info && clocks(device.info.uuid)
   const recorder = new Recorder()
   const random = randomOf(settings.seed)
-  const open = await suite.open({ settings, options, device, clock, random, signal, recorder })
-  using gauge = new MachineGauge(clock)
+  // Attention on a GPU leans on the GPU's memory, which is told by what is measured.
+  await using gauge = await MachineGauge.open(clock, !device.isGpu)
+  const { glance } = gauge
+  const context = { settings, options, device, clock, random, signal, recorder, glance }
+  const open = await suite.open(context)
   let failure: unknown
   try {
     await measureCells(open, { recorder, settings, clock, signal, gauge }, run.onProgress)

@@ -1,6 +1,6 @@
 import type { Option } from 'commander'
 
-import type { BenchDevice, Clock, Random } from '../harness/index.ts'
+import type { BenchDevice, Clock, MachineGlance, Random } from '../harness/index.ts'
 import type { Result } from '../result/index.ts'
 
 import type { Recorder } from './recorder.ts'
@@ -39,6 +39,8 @@ export interface SuiteContext {
   /** Aborted by Ctrl-C: what was recorded until then is kept. A cell looks at it between rounds. */
   readonly signal: AbortSignal
   readonly recorder: Recorder
+  /** To be called between rounds that the speed of memory decides: `interleave` does. */
+  readonly glance: MachineGlance
 }
 
 /** One thing that is measured by itself: a length, a batch, a trace. */

@@ -29,6 +29,7 @@ function contextOf(settings: Partial<SuiteSettings> = {}, options = {}): SuiteCo
     random: randomOf(1),
     signal: new AbortController().signal,
     recorder: new Recorder(),
+    glance: () => undefined,
   }
 }
 

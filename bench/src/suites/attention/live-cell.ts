@@ -89,10 +89,10 @@ export class LiveCell {
     budgetMs: number,
     others: ReadonlyMap<string, TimedSubject> = new Map(),
   ): Promise<Record<string, Sample[]>> {
-    const { device, clock, random, signal, recorder } = this.#bench.context
+    const { device, clock, random, signal, recorder, glance } = this.#bench.context
     const own = this.#subjects.map(({ name, timed }) => [name, timed] as const)
     const measured = new Map<string, TimedSubject>([...own, ...others])
-    const limits = { ...rounds, budgetMs, clock, random, signal }
+    const limits = { ...rounds, budgetMs, clock, random, signal, glance }
     const samples = await timeRounds(device, measured, limits)
     if (signal.aborted && Object.values(samples).every(({ length }) => length === 0)) {
       recorder.skip(this.#cell.where, 'interrupted before its first round')

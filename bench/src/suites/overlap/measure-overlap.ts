@@ -76,7 +76,7 @@ async function samplesOf(
   { where, shape }: OverlapTask,
   { live, pass, mappings, rounds, sampleMs, budgetMs, openChurn }: Measured,
 ): Promise<Record<string, OverlapSample[]>> {
-  const { device, clock, random, signal, recorder } = bench.context
+  const { device, clock, random, signal, recorder, glance } = bench.context
   const most = mostLaunches[device.isGpu ? 'gpu' : 'cpu']
   const launches = launchesFor(one.launchMs, sampleMs, most)
   const churn = openChurn(bench.context, shape)
@@ -111,7 +111,7 @@ async function samplesOf(
         ]),
       ]),
       collect: (_, of) => of,
-      ...{ ...rounds, budgetMs, clock, random, signal },
+      ...{ ...rounds, budgetMs, clock, random, signal, glance },
     })
     if (signal.aborted && Object.values(samples).every(({ length }) => length === 0)) {
       recorder.skip(where, 'interrupted before its first round')

@@ -83,7 +83,7 @@ export function attentionCell(cells: PeerCells, task: PeerTask): Cell {
 
 async function measure(cells: PeerCells, task: PeerTask, budgetMs: number): Promise<void> {
   const { bench, shape, pairings, peers, rounds, leastMs } = cells
-  const { device, recorder, clock, random, signal, settings } = bench.context
+  const { device, recorder, clock, random, signal, settings, glance } = bench.context
   const where = `${task.kind} ${taskLabel(task)}`
   const query = task.kind === 'prefill' ? task.tokens : 1
   const rotation = rotationOf(device, shape, task.sequences * task.tokens, mostLayers)
@@ -178,6 +178,7 @@ async function measure(cells: PeerCells, task: PeerTask, budgetMs: number): Prom
       clock,
       random,
       signal,
+      glance,
     })
     const burst =
       device.isGpu && task.kind === 'prefill' && !signal.aborted

@@ -64,7 +64,7 @@ async function measure(
   budgetMs: number,
 ): Promise<void> {
   const { context, model, modelPath, cache, peer, rounds, isJudged, threads } = cells
-  const { clock, random, recorder, signal } = context
+  const { clock, random, recorder, signal, glance } = context
   let questions: GreedyQuestions
   try {
     questions = greedyQuestions(cells)
@@ -130,6 +130,7 @@ async function measure(
         clock,
         random,
         signal,
+        glance,
       })
       const [mine, other] = [samples[ownEngine]!, samples[peerEngine]!]
       if (mine.length === 0) continue

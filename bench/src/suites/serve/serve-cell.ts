@@ -103,7 +103,7 @@ async function measure(
   budgetMs: number,
 ): Promise<void> {
   const { context, options, candidates } = shared
-  const { recorder, random, clock, signal, settings } = context
+  const { recorder, random, clock, signal, settings, glance } = context
   const { quick, strictBudget = quick } = settings
   const plans: (readonly number[])[] = []
   try {
@@ -146,6 +146,7 @@ async function measure(
     clock,
     random,
     signal,
+    glance,
   })
   record(shared, parts, name, runs)
 }

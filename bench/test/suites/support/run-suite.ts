@@ -52,6 +52,7 @@ export async function runSuite(
     random: randomOf(1),
     signal,
     recorder,
+    glance: () => undefined,
   })
   try {
     const { budgetSeconds } = settings
