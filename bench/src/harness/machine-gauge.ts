@@ -14,8 +14,11 @@ const hashedBytes = 2 ** 21
 const copiedBytes = 2 ** 23
 /** More than a core has caches of its own for. */
 const readBytes = 2 ** 25
-/** By all cores together: last-level caches hold a part of it at most. */
-const readTogetherBytes = 2 ** 27
+/**
+ * By all cores together, where there is memory for it: of an eighth as much it is mostly told how long
+ * threads take to wake, of this much it went as attention did.
+ */
+const readTogetherBytes = () => Math.min(2 ** 29, Math.floor(process.availableMemory() / 16))
 /** At each look. */
 const repeats = 3
 const msBetweenGlances = 1000
@@ -60,7 +63,10 @@ export class MachineGauge implements AsyncDisposable {
    * which neighbours on a shared machine take from each other for seconds at a time.
    */
   static async open(clock: Clock, allCores: boolean): Promise<MachineGauge> {
-    return new MachineGauge(clock, allCores ? await HostReader.open(readTogetherBytes) : undefined)
+    return new MachineGauge(
+      clock,
+      allCores ? await HostReader.open(readTogetherBytes()) : undefined,
+    )
   }
 
   /** Takes some tens of milliseconds. */
@@ -84,7 +90,7 @@ export class MachineGauge implements AsyncDisposable {
 
   /**
    * Between rounds of what is measured, however often: once a second memory is read by all cores,
-   * which takes about ten milliseconds. A cell lasts longer than the machine stays as it is.
+   * which takes some ten milliseconds. A cell lasts longer than the machine stays as it is.
    */
   readonly glance: MachineGlance = () => {
     if (!this.#reader || this.#clock.now() - this.#glanced < msBetweenGlances) return
