@@ -45,6 +45,16 @@ describe('comparing two results', () => {
     ])
   })
 
+  it('takes a rate for each GHz as what explains a rate, not as one', () => {
+    const [a, b] = [400, 200].map((each) => ({
+      ...timed('x', 10),
+      metrics: { tflopsPerGhz: { n: 9, median: each, low: each, high: each } },
+    }))
+    const { exitStatus, metrics } = compareResults(of('a', a!), of('b', b!))
+    expect(metrics).toMatchObject([{ verdict: 'unjudged', reason: 'neither way is better' }])
+    expect(exitStatus).toBe(0)
+  })
+
   it('takes three times the larger spread where that is more than 5 %', () => {
     const before = of('a', timed('x', 10, 0.01))
     expect(compareResults(before, of('b', timed('x', 12.9, 0.1)))).toMatchObject({

@@ -17,13 +17,14 @@ export interface Unit {
 // The longest ending that fits counts.
 const units: readonly Unit[] = [
   { suffix: 'Tflops', symbol: 'TFLOP/s', better: 'higher', quantity: 'arithmetic rate' },
-  { suffix: 'TflopsPerGhz', symbol: 'TFLOP/s/GHz', better: 'higher', quantity: 'rate per clock' },
+  // A clock that has risen under the same rate makes nothing slower; the rate itself is judged.
+  { suffix: 'TflopsPerGhz', symbol: 'TFLOP/s/GHz', better: 'neither', quantity: 'rate per clock' },
   { suffix: 'Gflops', symbol: 'GFLOP/s', better: 'higher', quantity: 'arithmetic rate' },
   { suffix: 'GbPerSecond', symbol: 'GB/s', better: 'higher', quantity: 'bandwidth' },
   {
     suffix: 'GbPerSecondPerGhz',
     symbol: 'GB/s/GHz',
-    better: 'higher',
+    better: 'neither',
     quantity: 'bandwidth per clock',
   },
   { suffix: 'TokensPerSecond', symbol: 'tokens/s', better: 'higher', quantity: 'throughput' },
