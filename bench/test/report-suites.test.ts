@@ -239,8 +239,10 @@ describe('the numbers of a plot are those of its result', () => {
     expect(texts(svg)).toEqual(
       expect.arrayContaining(['from JavaScript', 'from C++', 'FlashAttention-3 interleaved']),
     )
-    expectValues(dots(await plot(overheadResult(), 'overhead-parts'), logX), [20, 60, 10])
-    expectValues(dots(await plot(overheadResult(), 'plan-run'), x), [1.25, 1.5])
+    expectValues(dots(await plot(overheadResult(), 'overhead-parts'), logX), [20, 60, 10, 8])
+    const calls = await plot(overheadResult(), 'plan-run')
+    expectValues(dots(calls, x), [1.25, 0.25, 1.5, 0.5])
+    expect(texts(calls)).toContain('cpu split, from C++')
   })
 
   it('overlap: the time beside each mapping, the noise, and what was mapped', async () => {

@@ -7,12 +7,16 @@ import { optionNumber, shapeNumbers } from './memory/describe.ts'
 import { count } from './option-values.ts'
 import { measureEmptyCalls } from './overhead/measure-call.ts'
 import { measureOverhead } from './overhead/measure.ts'
+import { nativeOverhead, type NativeOverhead } from './overhead/native.ts'
 import { blockPasses, warmUpPasses } from './overhead/time-block.ts'
 
 type Backends = OpenedBackends['found']
 
-/** The suite; tests give it backends of their own. */
-export const overheadWith = (open: OpenBackends): Suite => ({
+/** The suite; tests give it backends of their own, and what C++ would have measured. */
+export const overheadWith = (
+  open: OpenBackends,
+  native: NativeOverhead = nativeOverhead,
+): Suite => ({
   name: 'overhead',
   kind: 'kernel',
   summary:
@@ -71,7 +75,7 @@ export const overheadWith = (open: OpenBackends): Suite => ({
           measure: (budgetMs: number) =>
             withBackends((found) => {
               const about = { shape, caches, passes, sequences, length, budgetMs }
-              return measureOverhead(context, found, about)
+              return measureOverhead(context, found, native, about)
             }),
         },
         // A GPU computes behind the calls: they cost what a pass says.
@@ -82,7 +86,7 @@ export const overheadWith = (open: OpenBackends): Suite => ({
                 name: 'plan.run beyond the kernel',
                 measure: (budgetMs: number) =>
                   withBackends((found) =>
-                    measureEmptyCalls(context, found, {
+                    measureEmptyCalls(context, found, native, {
                       ...{ shape, caches, calls, budgetMs },
                       batches: [1, 8, 64],
                       samples: settings.quick ? 5 : 40,

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { openBackends, type OpenBackends } from '../../src/harness/index.ts'
 import { namedCache, namedShape } from '../../src/suite/index.ts'
 import { overhead, overheadWith } from '../../src/suites/overhead.ts'
+import type { NativeOverhead } from '../../src/suites/overhead/native.ts'
 import { casesOf, runSuite, SteppingClock } from './support/run-suite.ts'
 import { wrappedBackends } from './support/wrapped-backend.ts'
 
@@ -12,9 +13,16 @@ const settings = {
 }
 const options = { passes: 20, sequences: 2, length: 4, calls: 4 }
 
+const fromNothing: NativeOverhead = {
+  passes: () => Promise.resolve([]),
+  calls: () => Promise.resolve([]),
+}
+
 describe('the suite overhead', () => {
   it('times step, prepare and the layers of a pass, by the clock that it was given', async () => {
-    const run = await runSuite(overhead, options, settings, { clock: new SteppingClock(0.5) })
+    const run = await runSuite(overheadWith(openBackends, fromNothing), options, settings, {
+      clock: new SteppingClock(0.5),
+    })
     expect(run.reasons).toEqual([])
     const cases = casesOf(run, { backend: 'cpu', sequences: 2, tokens: 4, layers: 3 })
     expect(cases.map(({ parameters }) => parameters.cache)).toEqual(['interleaved', 'paged-16'])
@@ -32,14 +40,49 @@ describe('the suite overhead', () => {
     }
   })
 
-  it('says how what is not built is built', async () => {
-    const { recorder } = await runSuite(overhead, options, settings)
-    expect(recorder.skipped).toEqual([
-      {
-        case: 'the same calls from C++',
-        reason: 'they are built for GPUs: npm run build:cuda -- benches',
-      },
+  it('has the same from C++ beside it, of the same sequences, cache and layers', async () => {
+    const quick = { ...options, calls: 50 }
+    const caches = ['split', 'interleaved', 'paged-16', 'layer-group-2'].map(namedCache)
+    const run = await runSuite(overhead, quick, { ...settings, caches, quick: true })
+    for (const cache of ['split', 'interleaved', 'paged-16']) {
+      const [pass] = casesOf(run, { backend: 'cpu', cache, layers: 3 })
+      // Twenty passes of a process before, and of one after.
+      expect(pass!.metrics.nativeTotalUs).toMatchObject({ n: 40 })
+      expect(pass!.metrics.nativeLayerUs).toMatchObject({ n: 40 })
+      const [call] = casesOf(run, { part: 'call', cache, sequences: 64 })
+      expect(call!.metrics.nativeCallUs).toMatchObject({ n: 10 })
+    }
+    const [grouped] = casesOf(run, { backend: 'cpu', cache: 'layer-group-2', layers: 3 })
+    expect(grouped!.metrics).not.toHaveProperty('nativeTotalUs')
+    expect(run.recorder.skipped).toContainEqual({
+      case: 'C++: cpu layer-group-2',
+      reason: 'a cache "layer-group-2" is not measured from C++',
+    })
+  })
+
+  it('puts what C++ took beside the cache that it took it over', async () => {
+    const native: NativeOverhead = {
+      passes: () =>
+        Promise.resolve([
+          { backend: 'cpu', cache: 'paged-16', prepareUs: [1, 3], runUs: [6, 12] },
+          { backend: 'other', cache: 'interleaved', prepareUs: [9], runUs: [9] },
+        ]),
+      calls: () =>
+        Promise.resolve([{ backend: 'cpu', cache: 'paged-16', sequences: 8, callUs: [0.25] }]),
+    }
+    const run = await runSuite(overheadWith(openBackends, native), options, settings)
+    const metricsOf = (parameters: Parameters<typeof casesOf>[1]) =>
+      casesOf(run, parameters).map(({ metrics }) => metrics)
+    expect(metricsOf({ cache: 'paged-16', layers: 3 })).toMatchObject([
+      { nativeTotalUs: { n: 4, median: 11 }, nativeLayerUs: { n: 4, median: 3 } },
     ])
+    expect(metricsOf({ cache: 'interleaved', layers: 3 })[0]).not.toHaveProperty('nativeTotalUs')
+    expect(metricsOf({ part: 'call', cache: 'paged-16', sequences: 8 })).toMatchObject([
+      { nativeCallUs: { n: 2, median: 0.25 } },
+    ])
+    for (const metrics of metricsOf({ part: 'call', cache: 'paged-16', sequences: 1 })) {
+      expect(metrics).not.toHaveProperty('nativeCallUs')
+    }
   })
 
   it('refuses a backend whose results are wrong, and does not time it', async () => {
@@ -56,7 +99,7 @@ describe('the suite overhead', () => {
       }
       return opened
     }
-    const run = await runSuite(overheadWith(wrong), options, settings)
+    const run = await runSuite(overheadWith(wrong, fromNothing), options, settings)
     expect(run.recorder.cases).toEqual([])
     expect(run.recorder.wrong.map((one) => one.case)).toEqual(['cpu interleaved', 'cpu paged-16'])
   })
@@ -69,7 +112,7 @@ describe('the suite overhead', () => {
       })
       const caches = ['split', 'paged-16'].map(namedCache)
       const run = await runSuite(
-        overheadWith(backends),
+        overheadWith(backends, fromNothing),
         options,
         { ...settings, caches, quick },
         { clock: new SteppingClock(stepMs) },

@@ -360,6 +360,7 @@ export const overheadResult = () =>
         layerUs: summary(10),
         totalUs: summary(400),
         nativeTotalUs: summary(300),
+        nativeLayerUs: summary(8),
         graphTotalUs: summary(80),
       },
     ),
@@ -367,7 +368,10 @@ export const overheadResult = () =>
       one(
         `plan.run of ${sequences}`,
         { part: 'call', backend: 'cpu', cache: 'split', sequences, shape },
-        { callUs: summary(sequences === 1 ? 1.25 : 1.5) },
+        {
+          callUs: summary(sequences === 1 ? 1.25 : 1.5),
+          nativeCallUs: summary(sequences === 1 ? 0.25 : 0.5),
+        },
       ),
     ),
   ])

@@ -7,6 +7,7 @@ const parts = [
   ['step', 'stepUs'],
   ['prepare', 'prepareUs'],
   ['run of one layer', 'layerUs'],
+  ['the same from C++', 'nativeLayerUs'],
 ] as const
 
 const totals = [
@@ -55,7 +56,8 @@ export const overhead: Question = {
               figureOf('overhead-parts', of, results, {
                 title: 'What a pass is made of',
                 spec: rowsSpec(inParts, { axis: 'time of a call, µs (logarithmic)', log: true }),
-                caption: 'Medians of passes with 95 % bootstrap intervals; called from JavaScript.',
+                caption:
+                  'Medians of passes with 95 % bootstrap intervals; called from JavaScript unless it says C++.',
               }),
             ]
           : []),

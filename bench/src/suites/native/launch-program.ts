@@ -1,8 +1,5 @@
-import { execFile } from 'node:child_process'
-import { existsSync } from 'node:fs'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
+import type { NativePasses } from './overhead-program.ts'
+import { findProgram, runProgram, type ProgramOptions } from './program.ts'
 
 /** Where the program is: in a bundle, or in the tree that the build of benches leaves. */
 const folders = ['native/benches', 'native/build-cuda/benches']
@@ -32,13 +29,6 @@ export interface LaunchTimes {
   readonly milliseconds: Readonly<Record<string, readonly number[]>>
 }
 
-/** Passes of a backend from C++, in microseconds. */
-export interface NativePasses {
-  readonly backend: string
-  readonly prepareUs: readonly number[]
-  readonly runUs: readonly number[]
-}
-
 /** What the program prints. */
 export interface LaunchOutput {
   /** Why nothing could be measured. */
@@ -48,31 +38,15 @@ export interface LaunchOutput {
   readonly skipped?: readonly { readonly case: string; readonly reason: string }[]
 }
 
-/** The program's path, looked for in the folders above this file; undefined when it was not built. */
-export function findLaunchProgram(): string | undefined {
-  for (let at = dirname(fileURLToPath(import.meta.url)); ; at = dirname(at)) {
-    const found = folders.map((folder) => join(at, folder, program)).find((one) => existsSync(one))
-    if (found !== undefined || dirname(at) === at) return found
-  }
-}
+export const findLaunchProgram = (): string | undefined => findProgram(program, folders)
 
 /** Runs the program, and reads what it prints last. */
 export type RunLaunchProgram = (
   file: string,
   args: readonly string[],
-  options: { readonly signal: AbortSignal; readonly env?: NodeJS.ProcessEnv },
+  options: ProgramOptions,
 ) => Promise<LaunchOutput>
 
 /** @throws with what it said when it failed */
-export const runLaunchProgram: RunLaunchProgram = async (file, args, { signal, env }) => {
-  try {
-    const { stdout } = await promisify(execFile)(file, args, {
-      ...{ encoding: 'utf8', maxBuffer: 2 ** 28, signal },
-      ...(env && { env }),
-    })
-    return JSON.parse(stdout.trim().split('\n').at(-1) ?? '{}') as LaunchOutput
-  } catch (error) {
-    const { stderr = '' } = error as { readonly stderr?: string }
-    throw stderr.trim() === '' ? error : new Error(stderr.trim())
-  }
-}
+export const runLaunchProgram: RunLaunchProgram = async (file, args, options) =>
+  (await runProgram(file, args, options)) as LaunchOutput

@@ -4,6 +4,7 @@ import { slice, type AttentionBackend, type Tensor } from '@vattention/interface
 import { atMost, interleave, must, refusal, summarize } from '../../harness/index.ts'
 import type { NamedCache, NamedShape, SuiteContext } from '../../suite/index.ts'
 import { openCache } from '../memory/open-cache.ts'
+import type { NativeOverhead } from './native.ts'
 
 /** How calls of `plan.run` are measured that leave the kernel nothing to do. */
 export interface EmptyCalls {
@@ -41,11 +42,14 @@ interface EmptyCall extends Disposable {
  * tokens are checked, handed over and looked through like others, and nothing is computed.
  */
 export async function measureEmptyCalls(
-  { recorder, settings, clock, random, signal }: SuiteContext,
+  context: SuiteContext,
   backends: ReadonlyMap<string, AttentionBackend>,
+  native: NativeOverhead,
   about: EmptyCalls,
 ): Promise<void> {
+  const { recorder, settings, clock, random, signal } = context
   const { calls, samples: most, budgetMs, shape } = about
+  const before = await native.calls(context, about)
   const open = new Map<string, EmptyCall>()
   try {
     for (const [backendName, backend] of backends) {
@@ -73,17 +77,27 @@ export async function measureEmptyCalls(
       collect: (_, us) => us,
       ...{ most, warmUp: 2, budgetMs, clock, random, signal },
     })
+    // Once more, so that what changes over time shows in both.
+    const after = before.length > 0 ? await native.calls(context, about) : []
+    const nativeCalls = [...before, ...after]
     for (const [name, { backendName, cache, sequences }] of open) {
       const callUs = found[name]!
       if (callUs.length === 0) continue
       const summary = summarize(callUs, random)
+      const nativeUs = nativeCalls
+        .filter((one) => one.backend === backendName && one.cache === cache.name)
+        .filter((one) => one.sequences === sequences)
+        .flatMap((one) => one.callUs)
       recorder.add({
         name,
         parameters: {
           ...{ part: 'call', backend: backendName, cache: cache.name },
           ...{ sequences, shape: shape.name },
         },
-        metrics: { callUs: summary },
+        metrics: {
+          callUs: summary,
+          ...(nativeUs.length > 0 && { nativeCallUs: summarize(nativeUs, random) }),
+        },
         samples: { callUs },
       })
       if (settings.quick || cache.name !== requiredCache) continue

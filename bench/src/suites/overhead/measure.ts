@@ -11,7 +11,7 @@ import {
   WrongResult,
 } from '../../harness/index.ts'
 import type { NamedCache, NamedShape, SuiteContext } from '../../suite/index.ts'
-import { fromNative } from './native.ts'
+import type { NativeOverhead } from './native.ts'
 import { Pass, type PassTensors, type PassTimes, type ReplayTimes } from './pass.ts'
 import { recordPasses } from './record.ts'
 import { blockPasses, timeBlock } from './time-block.ts'
@@ -46,10 +46,12 @@ export interface PassSubject {
 export async function measureOverhead(
   context: SuiteContext,
   backends: ReadonlyMap<string, AttentionBackend>,
+  native: NativeOverhead,
   about: Overhead,
 ): Promise<void> {
   const { device, clock, random, signal } = context
   const { shape, sequences, passes } = about
+  const fromNative = () => native.passes(context, about)
   const { dtype, queryHeads, kvHeads, headDim } = shape
   const rows = device.isGpu ? 4096 : 256
   using noise = new Noise(device, { rows, heads: kvHeads, headDim, dtype, random })
@@ -58,7 +60,7 @@ export async function measureOverhead(
   using query = device.tensor(dtype, [sequences, queryHeads, headDim])
   using output = device.tensor(dtype, [sequences, queryHeads, headDim])
   using newRows = device.tensor(dtype, [sequences, kvHeads, headDim])
-  const before = await fromNative(context, passes)
+  const before = await fromNative()
   const subjects: PassSubject[] = []
   try {
     for (const cache of about.caches) {
@@ -96,7 +98,7 @@ export async function measureOverhead(
       ...{ clock, random, signal },
     })
     // Once more, so that what changes over time shows in both.
-    const after = before.length > 0 ? await fromNative(context, passes) : []
+    const after = before.length > 0 ? await fromNative() : []
     for (const one of subjects) recordPasses(context, about, one, [...before, ...after])
   } finally {
     await device.synchronize()

@@ -1,9 +1,9 @@
 import { atMost, latencies, median, summarize } from '../../harness/index.ts'
 import type { SuiteContext } from '../../suite/index.ts'
 import type { Overhead, PassSubject } from './measure.ts'
-import type { NativePasses } from '../native/launch-program.ts'
+import type { NativePasses } from '../native/overhead-program.ts'
 
-/** Caches that the passes from C++ run over, by backend. */
+/** Caches that the passes from C++ run over on a GPU, by backend. */
 const nativeCache = (backend: string) =>
   backend === 'paged-attention' ? 'blocks-16' : 'interleaved'
 
@@ -22,12 +22,11 @@ export function recordPasses(
   const whole = column((one) => one.stepUs + one.prepareUs + one.runUs)
   const replay = replays.map(({ replayUs }) => replayUs)
   const graphTotal = replays.map(({ prepareUs, replayUs }) => prepareUs + replayUs)
-  const native =
-    cache.name === nativeCache(backendName)
-      ? nativePasses
-          .filter(({ backend }) => backend === backendName)
-          .flatMap(({ prepareUs, runUs }) => prepareUs.map((us, i) => us + runUs[i]!))
-      : []
+  const same = nativePasses.filter(
+    (one) => one.backend === backendName && (one.cache ?? nativeCache(backendName)) === cache.name,
+  )
+  const native = same.flatMap(({ prepareUs, runUs }) => prepareUs.map((us, i) => us + runUs[i]!))
+  const nativeLayer = same.flatMap(({ runUs }) => runUs.map((us) => us / layers))
   const all = summarize(total, random)
   recorder.add({
     name: `${name}, ${sequences} sequences, ${layers} layers`,
@@ -54,7 +53,10 @@ export function recordPasses(
       ),
       totalUs: { ...all, ...percentiles(total) },
       passUs: { ...summarize(whole, random), ...percentiles(whole) },
-      ...(native.length > 0 && { nativeTotalUs: summarize(native, random) }),
+      ...(native.length > 0 && {
+        nativeTotalUs: summarize(native, random),
+        nativeLayerUs: summarize(nativeLayer, random),
+      }),
       ...(replay.length > 0 && {
         graphTotalUs: summarize(graphTotal, random),
         replayUs: summarize(replay, random),

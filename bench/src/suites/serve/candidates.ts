@@ -1,5 +1,6 @@
 import type { NamedCache } from '../../suite/index.ts'
 import { namedCache } from '../../suite/index.ts'
+import type { ServeKind } from './serve-options.ts'
 
 /** A cache under the engine, with common beginnings of prompts shared or not. */
 export interface Candidate {
@@ -9,10 +10,11 @@ export interface Candidate {
   readonly prefixSharing: boolean
 }
 
-/** Caches that are compared when none are named. */
-export function defaultCaches(quick: boolean): NamedCache[] {
-  const names = ['split', 'interleaved', 'paged-16', ...(quick ? [] : ['paged-128'])]
-  return names.map(namedCache)
+/** Caches that are compared when none are named: fewer online, where arrivals say how long it takes. */
+export function defaultCaches(kind: ServeKind, quick: boolean): NamedCache[] {
+  if (quick) return ['split', 'interleaved', 'paged-16'].map(namedCache)
+  if (kind === 'online') return ['split', 'paged-16'].map(namedCache)
+  return ['split', 'interleaved', 'paged-16', 'paged-128'].map(namedCache)
 }
 
 /** Each cache with and without sharing. */

@@ -144,7 +144,8 @@ export function resolveServeOptions(
   return {
     ...maybe('traces', given.trace),
     profiles: given.profile ?? defaultProfiles(kind, quick),
-    requests: given.requests ?? (quick ? 6 : 48),
+    // Three rounds of every candidate take about as long as the budget says, on two cores.
+    requests: given.requests ?? (quick ? 6 : 24),
     ...maybe('lengthDivisor', given.lengthDivisor),
     maxTotalTokens: given.maxTotalTokens ?? (quick ? 160 : 2048),
     commonTokens: given.commonTokens ?? (quick ? 64 : 256),

@@ -66,7 +66,7 @@ export function serveSuite(kind: ServeKind, parts: Partial<ServeParts> = {}): Su
       const model = await openModel(options, signal)
       try {
         const workloads = await openWorkloads(options, model, settings.seed)
-        const all = candidatesOf(settings.caches ?? defaultCaches(settings.quick))
+        const all = candidatesOf(settings.caches ?? defaultCaches(kind, settings.quick))
         const candidates = await checkedCandidates(context, model, all, options.limitBytes)
         const shared = { context, options, model, candidates, pause }
         return {
