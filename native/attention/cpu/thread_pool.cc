@@ -1,6 +1,7 @@
 #include "attention/cpu/thread_pool.h"
 
 #include <algorithm>
+#include <chrono>
 
 #if defined(__x86_64__) || defined(__i386__)
 #include <immintrin.h>
@@ -10,8 +11,12 @@ namespace vattention::cpu {
 
 namespace {
 
-// 20 to 50 us of watching (a pause takes some 20 to 50 ns), as long as waking a sleeper takes.
-constexpr int kSpins = 1000;
+// How long one thread watches for another before it sleeps: first without leaving its core, then
+// letting others have it. Longer than it takes to wake a sleeper (50 us on a virtual machine): else
+// the caller sleeps while its worker wakes up, the worker sleeps while the caller does, and every
+// run of a pass takes that long.
+constexpr int kSpins = 1000;  // 10 to 50 us: a pause takes some 10 to 50 ns
+constexpr std::chrono::microseconds kYields(200);
 constexpr uint64_t kCountBits = 16;
 constexpr uint64_t kCountMask = (uint64_t{1} << kCountBits) - 1;
 
@@ -21,6 +26,21 @@ void Pause() {
 #elif defined(__aarch64__)
   asm volatile("yield");
 #endif
+}
+
+// Whether `done` became true while it was watched.
+template <typename Done>
+bool Watch(const Done& done) {
+  for (int i = 0; i < kSpins; ++i) {
+    if (done()) return true;
+    Pause();
+  }
+  const auto until = std::chrono::steady_clock::now() + kYields;
+  do {
+    if (done()) return true;
+    std::this_thread::yield();
+  } while (std::chrono::steady_clock::now() < until);
+  return false;
 }
 
 }  // namespace
@@ -74,30 +94,22 @@ void ThreadPool::Run(int32_t count, Task task, void* argument) {
   }
   wake_.notify_all();
   task(argument, 0);
-  for (int i = 0; i < kSpins; ++i) {
-    if (pending_.load(std::memory_order_acquire) == 0) return;
-    Pause();
-  }
+  const auto done = [this] { return pending_.load(std::memory_order_acquire) == 0; };
+  if (Watch(done)) return;
   std::unique_lock lock(mutex_);
-  done_.wait(lock, [this] { return pending_.load(std::memory_order_acquire) == 0; });
+  done_.wait(lock, done);
 }
 
 // The first run after `seen` that has an index for this worker; 0 when the pool stops.
 uint64_t ThreadPool::AwaitRun(uint64_t seen, int32_t index) {
-  const auto concerns = [&](uint64_t run) {
+  uint64_t run = 0;
+  const auto concerned = [&] {
+    run = run_.load(std::memory_order_acquire);
     return run != seen && static_cast<uint64_t>(index) < (run & kCountMask);
   };
-  for (int i = 0; i < kSpins; ++i) {
-    const uint64_t run = run_.load(std::memory_order_acquire);
-    if (concerns(run)) return run;
-    Pause();
-  }
+  if (Watch(concerned)) return run;
   std::unique_lock lock(mutex_);
-  uint64_t run = 0;
-  wake_.wait(lock, [&] {
-    run = run_.load(std::memory_order_acquire);
-    return stop_ || concerns(run);
-  });
+  wake_.wait(lock, [&] { return concerned() || stop_; });
   return stop_ ? 0 : run;
 }
 

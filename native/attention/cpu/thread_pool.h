@@ -1,7 +1,7 @@
 // The threads of a plan: its own, or an executor that the caller lends.
 //
 // A run hands index 0 to the calling thread and the others to workers. Idle workers watch for the
-// next run for some microseconds, since layers follow each other closely, and then sleep.
+// next run for a fraction of a millisecond, since layers follow each other closely, and then sleep.
 #ifndef VATTENTION_ATTENTION_CPU_THREAD_POOL_H_
 #define VATTENTION_ATTENTION_CPU_THREAD_POOL_H_
 
