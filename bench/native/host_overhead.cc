@@ -18,7 +18,7 @@ using Clock = std::chrono::steady_clock;
 constexpr int kBlockPasses = 20;
 constexpr int kWarmUpPasses = 10;
 constexpr std::chrono::milliseconds kRest(25);
-// Of sequences without new tokens.
+// Of sequences without new tokens: as overhead/measure-call.ts has them.
 constexpr int32_t kCallLength = 16;
 constexpr int32_t kCallMaxLength = 512;
 // Errors of outputs in 16-bit floats, as a part of the row's largest number and beyond.

@@ -20,9 +20,6 @@ struct HostOverhead {
   uint64_t seed = 20240507;
 };
 
-// Batches of MeasureCalls.
-inline constexpr int32_t kCallBatches[] = {1, 8, 64};
-
 // Both write an object of raw samples, and throw Failure for a cache that is not measured (see
 // HostCache) and for wrong results.
 void MeasurePasses(const HostOverhead& overhead, const std::string& cache_name, Json* json);

@@ -24,6 +24,7 @@ namespace {
 struct Options {
   std::string what = "passes,calls";
   std::vector<std::string> caches = {"split"};
+  std::vector<std::string> batches = {"1", "8", "64"};  // of calls
   HostOverhead overhead;
 };
 
@@ -45,22 +46,21 @@ int Main(const Options& options) {
               [&](Json* own) { MeasurePasses(options.overhead, cache, own); });
     }
     if (options.what.find("calls") == std::string::npos) continue;
-    for (const int32_t sequences : kCallBatches) {
-      attempt("cpu " + cache + ": plan_run of " + std::to_string(sequences) + " without new tokens",
-              &calls, [&](Json* own) { MeasureCalls(options.overhead, cache, sequences, own); });
+    for (const std::string& batch : options.batches) {
+      attempt("cpu " + cache + ": plan_run of " + batch + " without new tokens", &calls,
+              [&](Json* own) { MeasureCalls(options.overhead, cache, std::stoi(batch), own); });
     }
   }
   Json json;
   json.Open('{');
-  json.Key("cpu").Open('[');
-  if (!passes.text().empty()) json.Raw(passes.text());
-  json.Close(']');
-  json.Key("calls").Open('[');
-  if (!calls.text().empty()) json.Raw(calls.text());
-  json.Close(']');
-  json.Key("skipped").Open('[');
-  if (!skipped.text().empty()) json.Raw(skipped.text());
-  json.Close(']');
+  const auto array = [&json](const char* key, const Json& items) {
+    json.Key(key).Open('[');
+    if (!items.text().empty()) json.Raw(items.text());
+    json.Close(']');
+  };
+  array("cpu", passes);
+  array("calls", calls);
+  array("skipped", skipped);
   json.Close('}');
   std::puts(json.text().c_str());
   return 0;
@@ -82,6 +82,13 @@ bool ParseDtype(const std::string& text, HostShape* shape) {
   return false;
 }
 
+std::vector<std::string> List(const std::string& text) {
+  std::vector<std::string> found;
+  std::istringstream list(text);
+  for (std::string one; std::getline(list, one, ',');) found.push_back(one);
+  return found;
+}
+
 std::optional<Options> Parse(int count, char** arguments) {
   Options options;
   for (int i = 1; i < count; i += 2) {
@@ -96,9 +103,9 @@ std::optional<Options> Parse(int count, char** arguments) {
     } else if (name == "--dtype") {
       known = ParseDtype(value, &options.overhead.shape);
     } else if (name == "--caches") {
-      options.caches.clear();
-      std::istringstream list(value);
-      for (std::string one; std::getline(list, one, ',');) options.caches.push_back(one);
+      options.caches = List(value);
+    } else if (name == "--batches") {
+      options.batches = List(value);
     } else if (name == "--sequences") {
       options.overhead.sequences = std::atoi(value);
     } else if (name == "--length") {
@@ -128,8 +135,8 @@ int main(int count, char** arguments) {
     std::fputs(
         "overhead_cpu [--what passes,calls] [--shape LAYERS/QUERY_HEADS/KV_HEADS/HEAD_DIM]\n"
         "             [--dtype float32|float16|bfloat16] [--caches split,interleaved,paged-N]\n"
-        "             [--sequences N] [--length TOKENS] [--passes N] [--calls N] [--samples N]\n"
-        "             [--seed N]\n",
+        "             [--sequences N] [--length TOKENS] [--passes N] [--batches SEQUENCES,...]\n"
+        "             [--calls N] [--samples N] [--seed N]\n",
         stderr);
     return 2;
   }

@@ -10,6 +10,7 @@ import {
   type LaunchTimes,
   type RunLaunchProgram,
 } from '../../src/suites/native/launch-program.ts'
+import { findProgram } from '../../src/suites/native/program.ts'
 import { HandClock } from './support/hand-clock.ts'
 import { runSuite as runOnCpu } from './support/run-suite.ts'
 
@@ -211,6 +212,13 @@ describe('the suite launch', () => {
 describe('the program of launches', () => {
   const node = (script: string, signal = new AbortController().signal) =>
     runLaunchProgram(process.execPath, ['-e', script], { signal })
+
+  it('is looked for beside the build, and missing where it was not built', () => {
+    expect(findProgram('overhead_cpu', ['nowhere', 'native/build/benches'])).toMatch(
+      /native\/build\/benches\/overhead_cpu$/,
+    )
+    expect(findProgram('overhead_cpu', ['nowhere'])).toBeUndefined()
+  })
 
   it('is read by its last line', async () => {
     expect(await node('console.log("a word before"); console.log(`{"gpu":[]}`)')).toEqual({

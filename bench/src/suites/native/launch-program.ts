@@ -5,11 +5,8 @@ import { findProgram, runProgram, type ProgramOptions } from './program.ts'
 const folders = ['native/benches', 'native/build-cuda/benches']
 const program = 'launch_cuda'
 
-/** Makes it. */
-export const buildCommand = 'npm run build:cuda -- benches'
-
 /** Why there is no such program. */
-export const notBuilt = `${program} is not built: ${buildCommand}`
+export const notBuilt = `${program} is not built: npm run build:cuda -- benches`
 
 /** What the program measured of one backend at one task. */
 export interface LaunchTimes {

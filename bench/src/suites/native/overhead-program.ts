@@ -25,8 +25,8 @@ export interface OverheadOutput {
   readonly skipped: readonly { readonly case: string; readonly reason: string }[]
 }
 
-/** Makes the CPU's program, in a clone. */
-export const overheadBuildCommand = 'npm run build:native'
+/** Why there is no such program. */
+export const overheadNotBuilt = 'overhead_cpu is not built: npm run build:native, in a clone'
 
 export const findOverheadProgram = (): string | undefined =>
   findProgram('overhead_cpu', ['native/build/benches'])
